@@ -1,0 +1,120 @@
+"""Everything a served model is: a folder with weights, serving export and contract.
+
+Layout: `model.keras` (Keras, logits out), `serving/model.xml` and `serving/model.bin` (OpenVINO IR,
+float32, outputs `logits` and `features`), `serving/head.npz` (`kernel` (C, 7) and `bias` (7,) of the
+classification layer, for heat-maps), `contract.json`.
+"""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from skin_lesion.labels import LABELS
+
+CONTRACT_VERSION = 1
+
+
+class Contract(BaseModel):
+    """What a model promises to whoever serves it; `contract.json` in the bundle.
+
+    Attributes:
+        contract_version: Version of this layout.
+        labels: Class codes in the order of the outputs.
+        input_height: Height of the input in pixels.
+        input_width: Width of the input in pixels.
+        input_dtype: Type of the input pixels; they range from 0 to 255, RGB.
+        resize_mode: How a picture is brought to that size.
+        source_height: Height of the training pictures before that; larger ones are reduced first.
+        source_width: Their width.
+        backbone: Name of the backbone.
+        feature_layer: Layer the backbone was cut at; None where it was kept whole.
+        pretrained_on: `imagenet`, the checksum of a weights file, or `nothing`.
+        temperature: Logits are divided by it before the softmax.
+        data_fingerprint: Fingerprint of the manifest.
+        split_hash: Hash of the split.
+        code_version: Version of the library and hash of its training code.
+        training_run_id: MLflow run that trained it; None outside a tracked run.
+        synthetic_only: True where no real picture was seen in training.
+        licence: Licence of the training pictures, which binds the use of the model.
+        parity_max_abs_difference: Largest difference between the probabilities of the serving
+            export and of the Keras model, measured when the bundle was made.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    contract_version: int = CONTRACT_VERSION
+    labels: tuple[str, ...] = LABELS
+    input_height: int
+    input_width: int
+    input_dtype: str = "uint8"
+    resize_mode: str
+    source_height: int
+    source_width: int
+    backbone: str
+    feature_layer: str | None
+    pretrained_on: str
+    temperature: float = 1.0
+    data_fingerprint: str
+    split_hash: str
+    code_version: str
+    training_run_id: str | None
+    synthetic_only: bool
+    licence: str
+    parity_max_abs_difference: float
+
+
+@dataclass(frozen=True)
+class ModelBundle:
+    """A handle on a bundle's folder; loads nothing by itself.
+
+    Attributes:
+        path: The folder.
+        contract: Its contract.
+    """
+
+    path: Path
+    contract: Contract
+
+    @classmethod
+    def open(cls, path: Path) -> "ModelBundle":
+        """Read the contract of a bundle.
+
+        Raises:
+            FileNotFoundError: A file of the bundle is missing.
+            pydantic.ValidationError: The contract is not one this version understands.
+        """
+        for name in ("contract.json", "model.keras", *SERVING_FILES):
+            if not (path / name).is_file():
+                raise FileNotFoundError(f"{path} is not a model bundle: {name} is missing")
+        return cls(path, Contract.model_validate_json((path / "contract.json").read_text()))
+
+    @property
+    def keras_path(self) -> Path:
+        """The Keras model."""
+        return self.path / "model.keras"
+
+    @property
+    def serving_path(self) -> Path:
+        """Description of the OpenVINO model; its weights lie beside it."""
+        return self.path / "serving" / "model.xml"
+
+    @property
+    def bundle_hash(self) -> str:
+        """SHA-256 over the checksums of every file, the contract included."""
+        digest = hashlib.sha256()
+        for name in sorted(("contract.json", "model.keras", *SERVING_FILES)):
+            with (self.path / name).open("rb") as file:
+                digest.update(f"{name}\t{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        return digest.hexdigest()
+
+    def with_contract(self, contract: Contract, target: Path) -> "ModelBundle":
+        """Copy the bundle to a new folder under another contract; this one stays as it is."""
+        shutil.copytree(self.path, target)
+        (target / "contract.json").write_text(contract.model_dump_json(indent=2) + "\n")
+        return ModelBundle(target, contract)
+
+
+SERVING_FILES: tuple[str, ...] = ("serving/model.xml", "serving/model.bin", "serving/head.npz")
