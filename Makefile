@@ -1,0 +1,98 @@
+# One word for every everyday job; `make help` lists them. Each makes the environment it needs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# A set PYTHONDONTWRITEBYTECODE doubles the time that every command takes to start.
+unexport PYTHONDONTWRITEBYTECODE
+
+PYTHON ?= python3.11
+CONFIG ?= configs/ham10000_cpu.yaml
+PIPELINE := pipelines.training.training_pipeline
+PACKAGES := skin_lesion steps materializers pipelines app
+
+# Stamps: a finished stage of the environment, remade only when what it was made from changes.
+UV := .venv/bin/uv
+RUNTIME := .venv/.runtime-ready
+DEV := .venv/.dev-ready
+STACK := .zenml/.stack-ready
+ENTER := source ./activate.sh
+
+# Installs one lock and the project itself, then compiles bytecode, once.
+define install
+	$(UV) pip install --python .venv/bin/python --quiet --compile-bytecode --require-hashes -r $(1)
+	$(UV) pip install --python .venv/bin/python --quiet --no-deps --no-build-isolation -e .
+	.venv/bin/python -m compileall -q $(wildcard $(PACKAGES))
+	touch $@
+endef
+
+.PHONY: help setup demo results train mlflow dashboard test check bench results-table lock clean
+
+help: ## List the targets
+	@echo "Usage: make TARGET [VARIABLE=value]"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
+
+setup: $(STACK) ## Make the environment (.venv) and the local ZenML stack (.zenml)
+
+demo: setup ## Train, evaluate and register a model on the embedded synthetic images
+	@$(ENTER) && zenml pipeline run $(PIPELINE) -c configs/demo.yaml
+	@$(ENTER) && skin-lesion results
+
+results: setup ## Print the last run's figures and what to open next
+	@$(ENTER) && skin-lesion results
+
+train: setup ## Train on real images: HAM10000_PATH=folder-or-zip [CONFIG=configs/ham10000_cpu.yaml]
+	@test -f "$(CONFIG)" || { echo "CONFIG=$(CONFIG) does not exist; there are: $$(echo configs/*.yaml)" >&2; exit 2; }
+	@[[ -e "$${HAM10000_PATH:-}" ]] || { \
+	  echo "HAM10000_PATH is '$${HAM10000_PATH:-}', which is no folder or zip with HAM10000 in the Kaggle layout." >&2; \
+	  echo "Give its place:  make train HAM10000_PATH=/data/ham10000.zip   (see 'Real data' in README.md)" >&2; exit 2; }
+	@$(ENTER) && zenml pipeline run $(PIPELINE) -c $(CONFIG)
+	@$(ENTER) && skin-lesion results
+
+mlflow: setup ## Open the MLflow UI on the local runs and registry [PORT=5000]
+	@$(ENTER) && mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000)
+
+dashboard: ## The clinicians' dashboard does not exist yet: opens the MLflow UI instead
+	@echo "The clinicians' dashboard is not built yet; this is the MLflow UI with runs, figures and models."
+	@$(MAKE) --no-print-directory mlflow
+
+test: $(DEV) ## Run the tests; MARKERS= runs the slow and real-data ones too
+	@$(ENTER) && python -m pytest $(if $(filter undefined,$(origin MARKERS)),,-m "$(MARKERS)") $(ARGS)
+
+check: $(DEV) ## Lint, formatting, types and locks
+	@$(ENTER) && ruff check . && ruff format --check . && mypy && python -m pytest -q tests/test_locks.py
+
+bench: $(DEV) ## Run every benchmark that finds its data; figures go to benchmarks/results/
+	@$(ENTER) && for script in benchmarks/bench_*.py; do echo "== $$script"; python "$$script"; done
+
+lock: $(UV) ## Resolve the dependencies of pyproject.toml anew into the locks [UPGRADE=--upgrade]
+	$(eval COMPILE := $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(UPGRADE))
+	echo "uv==$$($(UV) --version | cut -d' ' -f2)" | $(COMPILE) --no-annotate - -o requirements-bootstrap.lock
+	$(COMPILE) pyproject.toml --extra cpu --extra app -o requirements.lock
+	$(COMPILE) pyproject.toml --extra cpu --extra app --extra dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra gpu --extra app -o requirements-gpu.lock
+
+clean: ## Remove the environment, the local stack with all its runs, and every cache
+	rm -rf .venv .zenml .work build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find $(wildcard $(PACKAGES)) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(UV): requirements-bootstrap.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo "Python 3.11 is needed, and '$(PYTHON)' is not it. Name one:  make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu:  apt install python3.11-venv" >&2; exit 2; }
+	@echo "Making the environment in .venv (about 2 GB; the first time takes minutes)"
+	.venv/bin/python -m pip install --quiet --require-hashes -r requirements-bootstrap.lock
+	touch $@
+
+$(RUNTIME): requirements.lock pyproject.toml | $(UV)
+	$(call install,requirements.lock)
+
+# The development lock holds everything that the runtime lock does, at the same versions.
+$(DEV): requirements-dev.lock pyproject.toml | $(UV)
+	$(call install,requirements-dev.lock)
+	touch $(RUNTIME)
+
+$(STACK): configs/stacks/local.yaml | $(RUNTIME)
+	@$(ENTER) && skin-lesion setup
+	touch $@

@@ -1,0 +1,61 @@
+"""What holds for every test: a world of its own, and no data that is not there."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Marker -> the environment variable that tells where its data lie.
+DATA_MARKERS = {"real_data": "HAM10000_PATH", "real_weights": "BACKBONE_WEIGHTS"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the tests away from the user's ZenML, MLflow, Keras and the project's own stack.
+
+    Done before any test module is imported, since ZenML and Keras read these once, on import.
+    """
+    world = tempfile.TemporaryDirectory(prefix="skin-lesion-tests-")
+    config.add_cleanup(world.cleanup)
+    home = Path(world.name)
+    for name in [n for n in os.environ if n.startswith(("ZENML_", "MLFLOW_"))]:
+        del os.environ[name]
+    os.environ |= {
+        "ZENML_CONFIG_PATH": str(home / "zenml"),
+        "ZENML_ANALYTICS_OPT_IN": "false",
+        "ZENML_LOGGING_VERBOSITY": "WARNING",
+        "AUTO_OPEN_DASHBOARD": "false",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}",
+        "KERAS_HOME": str(home / "keras"),
+        "MPLBACKEND": "Agg",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs data that this machine was not told about."""
+    for item in items:
+        for marker, variable in DATA_MARKERS.items():
+            if item.get_closest_marker(marker) and not os.environ.get(variable):
+                item.add_marker(pytest.mark.skip(reason=f"{variable} is not set"))
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's root folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def ham10000_path() -> Path:
+    """The real images; for tests marked `real_data`."""
+    return Path(os.environ["HAM10000_PATH"])
+
+
+@pytest.fixture(scope="session")
+def backbone_weights() -> Path:
+    """The pretrained MobileNet weights; for tests marked `real_weights`."""
+    return Path(os.environ["BACKBONE_WEIGHTS"])
