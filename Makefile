@@ -50,7 +50,7 @@ train: setup ## Train on real images: HAM10000_PATH=folder-or-zip [CONFIG=config
 	@$(ENTER) && skin-lesion results
 
 mlflow: setup ## Open the MLflow UI on the local runs and registry [PORT=5000]
-	@$(ENTER) && mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000)
+	@$(ENTER) && mlflow ui --backend-store-uri "$$MLFLOW_TRACKING_URI" --host 127.0.0.1 --port $(or $(PORT),5000)
 
 dashboard: ## The clinicians' dashboard does not exist yet: opens the MLflow UI instead
 	@echo "The clinicians' dashboard is not built yet; this is the MLflow UI with runs, figures and models."
@@ -62,8 +62,11 @@ test: $(DEV) ## Run the tests; MARKERS= runs the slow and real-data ones too
 check: $(DEV) ## Lint, formatting, types and locks
 	@$(ENTER) && ruff check . && ruff format --check . && mypy && python -m pytest -q tests/test_locks.py
 
-bench: $(DEV) ## Run every benchmark that finds its data; figures go to benchmarks/results/
-	@$(ENTER) && for script in benchmarks/bench_*.py; do echo "== $$script"; python "$$script"; done
+bench: $(DEV) ## Run the benchmarks (real images: HAM10000_PATH=...); each prints its ratio
+	@$(ENTER) && for script in ingest train_input cached_run; do echo "== $$script"; python benchmarks/$$script.py; done
+
+results-table: $(DEV) ## Write the figures of benchmarks/results/ into README.md and README.es.md
+	@$(ENTER) && python benchmarks/results_table.py
 
 lock: $(UV) ## Resolve the dependencies of pyproject.toml anew into the locks [UPGRADE=--upgrade]
 	$(eval COMPILE := $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(UPGRADE))
@@ -73,7 +76,7 @@ lock: $(UV) ## Resolve the dependencies of pyproject.toml anew into the locks [U
 	$(COMPILE) pyproject.toml --extra gpu --extra app -o requirements-gpu.lock
 
 clean: ## Remove the environment, the local stack with all its runs, and every cache
-	rm -rf .venv .zenml .work build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .zenml .work mlruns build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find $(wildcard $(PACKAGES)) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(UV): requirements-bootstrap.lock

@@ -14,16 +14,19 @@ if [ ! -f "$SKIN_LESION_ROOT/.venv/bin/activate" ]; then
 fi
 . "$SKIN_LESION_ROOT/.venv/bin/activate"
 
-# ZenML's configuration, database and artifacts live in the project.
+# ZenML's configuration and database lie in .zenml, everything that runs produce in .work.
 export ZENML_CONFIG_PATH="$SKIN_LESION_ROOT/.zenml"
 export ZENML_ANALYTICS_OPT_IN=false
 export AUTO_OPEN_DASHBOARD=false
-# MLflow: the same database and artifact folder that the stack's experiment tracker uses.
-export MLFLOW_TRACKING_URI="sqlite:///$SKIN_LESION_ROOT/.zenml/mlflow.db"
+# The database that the stack's experiment tracker writes.
+export MLFLOW_TRACKING_URI="sqlite:///$SKIN_LESION_ROOT/.work/store/mlflow.db"
 export MLFLOW_BACKEND_STORE_URI="$MLFLOW_TRACKING_URI"
+export MLFLOW_DISABLE_TELEMETRY=true
+export MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false
 
 export KERAS_BACKEND="${KERAS_BACKEND:-tensorflow}"
 export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}"
-export MPLBACKEND=Agg
+export MPLBACKEND="${MPLBACKEND:-Agg}"
+export GIT_PYTHON_REFRESH=quiet
 # Starting a command takes twice as long where bytecode may not be written.
 unset PYTHONDONTWRITEBYTECODE

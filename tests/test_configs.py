@@ -1,0 +1,171 @@
+"""Every key of every YAML file exists and holds a value that its model accepts.
+
+ZenML ignores unknown root keys, step keys and settings fields without a word, so a misspelt wish
+would be lost; these tests are what speaks up.
+"""
+
+import copy
+import importlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+STEPS = sorted(p.stem for p in (ROOT / "steps").glob("[!_]*.py"))
+
+Yaml = dict[str, Any]
+
+
+def load(path: Path) -> Yaml:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def pipeline_entrypoint() -> Callable[..., Any]:
+    from pipelines.training import training_pipeline
+
+    return training_pipeline.entrypoint
+
+
+def step_entrypoint(name: str) -> Callable[..., Any]:
+    return getattr(importlib.import_module(f"steps.{name}"), name).entrypoint
+
+
+def unknown_keys(where: str, mapping: Mapping[str, Any], model: type[BaseModel]) -> Iterator[str]:
+    yield from (f"{where}.{key} does not exist" for key in mapping.keys() - model.model_fields)
+
+
+def wrong_settings(where: str, settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    from zenml.integrations.mlflow.flavors import mlflow_experiment_tracker_flavor as mlflow_flavor
+    from zenml.utils.settings_utils import get_general_settings
+
+    tracker = mlflow_flavor.MLFlowExperimentTrackerSettings
+    known = get_general_settings() | {
+        "experiment_tracker": tracker,
+        "experiment_tracker.mlflow": tracker,
+    }
+    for key, fields in settings.items():
+        if key in known:
+            yield from unknown_keys(f"{where}.{key}", fields, known[key])
+        else:
+            yield f"{where}.{key} does not exist"
+
+
+def wrong_parameters(
+    where: str, parameters: Mapping[str, Any], function: Callable[..., Any]
+) -> Iterator[str]:
+    types = get_type_hints(function)
+    for name, value in parameters.items():
+        if name not in inspect.signature(function).parameters:
+            yield f"{where}.{name} does not exist"
+            continue
+        try:
+            TypeAdapter(types[name]).validate_python(value)
+        except ValidationError as error:
+            yield f"{where}.{name}: {error}"
+
+
+def problems(config: Yaml) -> list[str]:
+    """What is wrong with a configuration of the training pipeline; empty where nothing is."""
+    from zenml.config.pipeline_run_configuration import PipelineRunConfiguration
+    from zenml.config.step_configurations import StepConfigurationUpdate
+
+    found = list(unknown_keys("root", config, PipelineRunConfiguration))
+    found += wrong_settings("settings", config.get("settings", {}))
+    found += wrong_parameters("parameters", config.get("parameters", {}), pipeline_entrypoint())
+    for name, step in config.get("steps", {}).items():
+        where = f"steps.{name}"
+        if name not in STEPS:
+            found.append(f"{where} does not exist")
+            continue
+        found += unknown_keys(where, step, StepConfigurationUpdate)
+        found += wrong_settings(f"{where}.settings", step.get("settings", {}))
+        found += wrong_parameters(
+            f"{where}.parameters", step.get("parameters", {}), step_entrypoint(name)
+        )
+    return found
+
+
+def stated_defaults(where: str, stated: Mapping[str, Any], model: BaseModel) -> Iterator[str]:
+    """Values in YAML that only repeat what the model has anyway."""
+    for key, value in stated.items():
+        default = getattr(model, key)
+        if isinstance(default, BaseModel):
+            yield from stated_defaults(f"{where}.{key}", value, default)
+        elif (
+            TypeAdapter(type(model).model_fields[key].annotation).validate_python(value) == default
+        ):
+            yield f"{where}.{key}: {value} is the default"
+
+
+def file_name(path: Path) -> str:
+    return path.name
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=file_name)
+def test_every_key_exists_and_every_value_is_accepted(path: Path) -> None:
+    assert problems(load(path)) == []
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=file_name)
+def test_caching_is_never_set_at_the_root(path: Path) -> None:
+    """There it would override `register`, which must run every time."""
+    assert "enable_cache" not in load(path)
+    assert "enable_cache" not in load(path).get("steps", {}).get("register", {})
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=file_name)
+def test_a_config_states_only_differences_from_the_defaults(path: Path) -> None:
+    config = load(path)
+    repeated: list[str] = []
+    functions = {f"steps.{name}": step_entrypoint(name) for name in config.get("steps", {})}
+    stated = {f"steps.{n}": s.get("parameters", {}) for n, s in config.get("steps", {}).items()}
+    functions["root"], stated["root"] = pipeline_entrypoint(), config.get("parameters", {})
+    for where, parameters in stated.items():
+        signature = inspect.signature(functions[where]).parameters
+        for name, value in parameters.items():
+            default = signature[name].default
+            if isinstance(default, BaseModel):
+                repeated += stated_defaults(f"{where}.{name}", value, default)
+    assert repeated == []
+
+
+def test_the_four_configurations_of_the_readme_exist() -> None:
+    assert {"demo.yaml", "ham10000_quick.yaml", "ham10000_cpu.yaml", "ham10000_b4.yaml"} <= {
+        path.name for path in CONFIGS
+    }
+
+
+def test_the_pipeline_has_its_eight_steps() -> None:
+    assert {
+        "ingest", "validate", "split", "augment",
+        "warmup_train", "finetune_train", "evaluate", "register",
+    } <= set(STEPS)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("enable_cahce",), True),
+        (("steps", "ingset"), {}),
+        (("steps", "split", "enable_cahce"), False),
+        (("steps", "split", "parameters"), {"confgi": {}}),
+        (("steps", "split", "parameters"), {"config": {"trian": 0.5}}),
+        (("steps", "split", "parameters"), {"config": {"train": 0.9, "val": 0.2}}),
+        (("parameters", "imagesize"), [32, 32]),
+        (("settings", "dokcer"), {}),
+        (("settings", "resources"), {"gpus": 1}),
+    ],
+)
+def test_a_mistake_in_a_configuration_is_found(place: tuple[str, ...], value: object) -> None:
+    config = copy.deepcopy(load(ROOT / "configs" / "demo.yaml"))
+    inner = config
+    for key in place[:-1]:
+        inner = inner.setdefault(key, {})
+    inner[place[-1]] = value
+    assert len(problems(config)) == 1
