@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from skin_lesion.labels import LABELS
+from skin_lesion.settings import ResizeMode
 
 CONTRACT_VERSION = 1
 
@@ -50,7 +51,7 @@ class Contract(BaseModel):
     input_height: int
     input_width: int
     input_dtype: str = "uint8"
-    resize_mode: str
+    resize_mode: ResizeMode
     source_height: int
     source_width: int
     backbone: str
@@ -107,7 +108,9 @@ class ModelBundle:
         digest = hashlib.sha256()
         for name in sorted(("contract.json", "model.keras", *SERVING_FILES)):
             with (self.path / name).open("rb") as file:
-                digest.update(f"{name}\t{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+                digest.update(
+                    f"{name}\t{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode()
+                )
         return digest.hexdigest()
 
     def with_contract(self, contract: Contract, target: Path) -> "ModelBundle":

@@ -1,0 +1,236 @@
+"""Figures of an evaluation, as PNG pictures."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skin_lesion.evaluation.calibration import ReliabilityBins, reliability_bins
+from skin_lesion.evaluation.metrics import true_classes
+from skin_lesion.evaluation.style import (
+    BLUE,
+    CLASS_COLOURS,
+    CLASS_NAMES,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    dress,
+    new_figure,
+    png,
+)
+from skin_lesion.evaluation.summary import ReportSummary, SplitFigures
+from skin_lesion.inference import softmax
+from skin_lesion.labels import LABELS
+
+
+def draw_all(summary: ReportSummary, predictions: pd.DataFrame) -> dict[str, bytes]:
+    """Every figure of the test split, by name.
+
+    Args:
+        summary: The figures in numbers.
+        predictions: As in `EvaluationReport.predictions`.
+    """
+    test = predictions[predictions["split"] == "test"]
+    logits = test[[f"logit_{label}" for label in LABELS]].to_numpy()
+    truth = true_classes(test)
+    probabilities = softmax(logits, summary.temperature)
+    bins = summary.calibration.bins
+    return {
+        "confusion_matrix": confusion_matrix(summary.test),
+        "roc": roc_curves(truth, probabilities, summary.test),
+        "reliability": reliability_diagram(
+            reliability_bins(softmax(logits), truth, bins),
+            reliability_bins(probabilities, truth, bins),
+            summary.temperature,
+        ),
+        "per_class": per_class_bars(summary.test),
+    }
+
+
+def confusion_matrix(figures: SplitFigures) -> bytes:
+    """Counts by true and predicted class, coloured by the share of the true class."""
+    counts = np.array(figures.confusion)
+    of_class = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, of_class, out=np.zeros(counts.shape), where=of_class > 0)
+    figure = new_figure(8.6, 7.0)
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (row, column), count in np.ndenumerate(counts):
+        share = shares[row, column]
+        axes.text(
+            column,
+            row,
+            f"{count}\n{share:.0%}" if count else "0",
+            ha="center",
+            va="center",
+            fontsize=8.5,
+            fontweight="bold" if row == column else "normal",
+            color="white" if share > 0.55 else INK if count else MUTED,
+        )
+    dress(axes, f"Confusion matrix, {_where(figures)}", "Predicted class", "True class")
+    axes.grid(visible=False)
+    axes.set_xticks(range(len(LABELS)), [_wrapped(label) for label in LABELS], fontsize=8)
+    axes.set_yticks(
+        range(len(LABELS)),
+        [f"{_wrapped(label)}\nn = {of_class[i, 0]}" for i, label in enumerate(LABELS)],
+        fontsize=8,
+    )
+    axes.spines[:].set_visible(False)
+    bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
+    bar.set_label("Share of the true class", fontsize=9, color=INK)
+    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    bar.ax.tick_params(labelsize=8)
+    bar.outline.set_visible(False)
+    return png(figure)
+
+
+def roc_curves(
+    truth: NDArray[np.int64], probabilities: NDArray[np.float64], figures: SplitFigures
+) -> bytes:
+    """One curve for each class against the rest; classes without an AUC are named, not drawn.
+
+    Args:
+        truth: Index of the true class, shape (N,).
+        probabilities: Shape (N, 7).
+        figures: Where the areas stand.
+    """
+    figure = new_figure(7.6, 6.4)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
+    missing = []
+    for index, label in enumerate(LABELS):
+        auc = figures.per_class[label].auc
+        if auc is None:
+            missing.append(label)
+            continue
+        false_rate, true_rate = _roc(truth == index, probabilities[:, index])
+        axes.plot(
+            false_rate,
+            true_rate,
+            color=CLASS_COLOURS[label],
+            linewidth=2.2 if label == "mel" else 1.5,
+            linestyle="-" if index % 2 == 0 else (0, (5, 1.5)),
+            label=f"{CLASS_NAMES[label]} ({label})  {auc:.3f}",
+        )
+    dress(
+        axes,
+        f"ROC of each class against the rest, {_where(figures)}",
+        "False positive rate (1 - specificity)",
+        "True positive rate (sensitivity)",
+    )
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    macro = "–" if figures.macro_auc is None else f"{figures.macro_auc:.3f}"
+    legend = axes.legend(
+        loc="lower right",
+        fontsize=8,
+        frameon=True,
+        framealpha=0.95,
+        edgecolor="none",
+        title=f"Area under the curve (macro {macro})",
+    )
+    legend.get_title().set(fontsize=8.5, fontweight="bold")
+    if missing:
+        axes.text(
+            0.02, 0.98, f"Not defined for: {', '.join(missing)}", fontsize=8, va="top", color=MUTED
+        )
+    return png(figure)
+
+
+def reliability_diagram(
+    before: ReliabilityBins, after: ReliabilityBins, temperature: float
+) -> bytes:
+    """Accuracy against confidence, before and after calibration, above the images in each bin."""
+    figure = new_figure(6.6, 6.8)
+    axes, counts = figure.subplots(2, 1, height_ratios=(4, 1), sharex=True)
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (2, 3)), label="Ideal")
+    for bins, colour, marker, name in (
+        (before, ORANGE, "s", "Before calibration"),
+        (after, BLUE, "o", f"After, temperature {temperature:.2f}"),
+    ):
+        axes.plot(
+            bins.confidence,
+            bins.accuracy,
+            color=colour,
+            marker=marker,
+            markersize=5,
+            linewidth=1.5,
+            label=f"{name}: ECE {bins.calibration_error:.3f}",
+        )
+        counts.vlines(bins.confidence, 0, bins.count, color=colour, linewidth=2)
+        counts.plot(bins.confidence, bins.count, marker, color=colour, markersize=3.5)
+    n = int(after.count.sum())
+    dress(axes, f"Reliability, test split ({n} images)", "", "Accuracy (share of right answers)")
+    dress(counts, "", "Confidence (probability of the top class)", "Images in bin")
+    axes.set(xlim=(0, 1.01), ylim=(-0.01, 1.02))
+    counts.set_ylim(bottom=0)
+    axes.legend(loc="upper left", fontsize=8.5, frameon=False)
+    return png(figure)
+
+
+def per_class_bars(figures: SplitFigures) -> bytes:
+    """Precision, recall, F1 and AUC of each class, side by side."""
+    figure = new_figure(10.0, 4.8)
+    axes = figure.add_subplot()
+    scores = (
+        ("Precision", "precision", BLUE),
+        ("Recall (sensitivity)", "recall", ORANGE),
+        ("F1", "f1", GREEN),
+        ("AUC", "auc", "#8a8a8a"),
+    )
+    width = 0.2
+    for offset, (name, field, colour) in zip((-1.5, -0.5, 0.5, 1.5), scores, strict=True):
+        values = [getattr(figures.per_class[label], field) for label in LABELS]
+        positions = np.arange(len(LABELS)) + offset * width
+        axes.bar(
+            positions, [value or 0.0 for value in values], width * 0.92, color=colour, label=name
+        )
+        for x, value in zip(positions, values, strict=True):
+            text = "n/a" if value is None else f"{value:.2f}"
+            axes.text(
+                x,
+                (value or 0.0) + 0.012,
+                text,
+                ha="center",
+                va="bottom",
+                fontsize=6.5,
+                color=INK,
+                rotation=90,
+            )
+    axes.axhline(
+        figures.macro_f1,
+        color=GREEN,
+        linewidth=1,
+        linestyle=(0, (4, 2)),
+        label=f"Macro F1 {figures.macro_f1:.3f}",
+    )
+    dress(axes, f"Figures of each class, {_where(figures)}", "", "Score, 0 to 1")
+    axes.grid(visible=False, axis="x")
+    axes.set_xticks(
+        range(len(LABELS)),
+        [f"{_wrapped(label)}\nn = {figures.per_class[label].n}" for label in LABELS],
+        fontsize=8,
+    )
+    axes.set_ylim(0, 1.12)
+    axes.set_yticks(np.linspace(0, 1, 6))
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8.5, frameon=False)
+    return png(figure)
+
+
+def _roc(
+    positive: NDArray[np.bool_], score: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    from sklearn.metrics import roc_curve
+
+    false_rate, true_rate, _ = roc_curve(positive, score)
+    return false_rate, true_rate
+
+
+def _where(figures: SplitFigures) -> str:
+    name = {"selection": "validation", "test": "test"}[figures.purpose]
+    return f"{name} split ({figures.n_images} images, {figures.n_lesions} lesions)"
+
+
+def _wrapped(label: str) -> str:
+    """Name over at most two lines, then the code."""
+    head, _, tail = CLASS_NAMES[label].partition(" ")
+    return f"{head}\n{tail} ({label})" if tail else f"{head}\n({label})"
