@@ -1,0 +1,116 @@
+"""Batches for training and evaluation, read from the memory-mapped array.
+
+Imports Keras, so it is imported only where a model is trained.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from skin_lesion.data.augment import (
+    AugmentationPlan,
+    Floats,
+    MixedBatch,
+    draw_colour,
+    draw_geometry,
+    mix,
+)
+from skin_lesion.data.image_array import ImageArray, Pixels
+from skin_lesion.data.splits import SplitName, SplitTable
+from skin_lesion.labels import LABEL_INDEX
+
+Inputs = dict[str, NDArray[Any]]
+
+
+class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Shuffled, mixed training batches with the draws for the augmentation in the graph.
+
+    Everything random is a function of (seed, epoch, batch): a batch can be made in any order, by
+    any thread, on any day, and is the same. An epoch drops the images that do not fill a last
+    batch, other ones each time, so that shapes never change.
+
+    A batch is `({"image", "geometry", "colour"}, targets, weights)` of shapes (n, H, W, 3) `uint8`,
+    (n, 8), (n, 3), (n, 7) and (n,).
+
+    Args:
+        images: Pictures of the whole data set.
+        split: Only its training rows are served.
+        plan: Policy, class weights and seed.
+        batch_size: Images in a batch; smaller only where there are fewer training images.
+        workers: Loader threads; 0 loads in the thread that trains.
+    """
+
+    def __init__(
+        self,
+        images: ImageArray,
+        split: SplitTable,
+        plan: AugmentationPlan,
+        batch_size: int,
+        workers: int = 1,
+    ) -> None:
+        super().__init__(workers=max(workers, 1), use_multiprocessing=False, max_queue_size=8)
+        self.epoch = 0
+        self._pixels = images.open()
+        self._rows = split.indices("train")
+        self._labels = _label_indices(split)
+        self._plan = plan
+        self._class_weights = plan.weight_vector()
+        self.batch_size = min(batch_size, len(self._rows))
+        self._order_of_epoch: tuple[int, NDArray[np.int64]] | None = None
+
+    def __len__(self) -> int:
+        return len(self._rows) // self.batch_size
+
+    def __getitem__(self, index: int) -> tuple[Inputs, Floats, Floats]:
+        epoch, policy = self.epoch, self._plan.policy
+        rng = np.random.default_rng([self._plan.seed, 1, epoch, index])
+        start = index * self.batch_size
+        # Ascending rows are read fastest; the order within a batch means nothing to training.
+        rows = np.sort(self._order(epoch)[start : start + self.batch_size])
+        batch = mix(MixedBatch.unmixed(self._pixels[rows], self._labels[rows]), policy, rng)
+        n, height, width = batch.pixels.shape[:3]
+        inputs = {
+            "image": batch.pixels,
+            "geometry": draw_geometry(n, height, width, policy, rng),
+            "colour": draw_colour(n, policy, rng),
+        }
+        return inputs, batch.targets, batch.targets @ self._class_weights
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        if self._order_of_epoch is None or self._order_of_epoch[0] != epoch:
+            rng = np.random.default_rng([self._plan.seed, 0, epoch])
+            self._order_of_epoch = (epoch, rng.permutation(self._rows))
+        return self._order_of_epoch[1]
+
+
+class EvaluationBatches(keras.utils.PyDataset):  # type: ignore[misc]
+    """The images of one split, in order, untouched.
+
+    Args:
+        images: Pictures of the whole data set.
+        split: Which rows belong where.
+        name: The split to serve.
+        batch_size: Images in a batch; the last may be smaller.
+    """
+
+    def __init__(
+        self, images: ImageArray, split: SplitTable, name: SplitName, batch_size: int
+    ) -> None:
+        super().__init__(workers=1, use_multiprocessing=False)
+        self._pixels = images.open()
+        self._rows = split.indices(name)
+        self.labels = _label_indices(split)[self._rows]
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self._rows) // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[Pixels]:
+        start = index * self.batch_size
+        return (self._pixels[self._rows[start : start + self.batch_size]],)
+
+
+def _label_indices(split: SplitTable) -> NDArray[np.int64]:
+    return split.rows["dx"].map(LABEL_INDEX).to_numpy(np.int64)

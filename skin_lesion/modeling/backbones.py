@@ -1,0 +1,303 @@
+"""Backbones by name: construction, pretrained weights, and the blocks they unfreeze by.
+
+Every backbone takes RGB pixels from 0 to 255 and scales them itself. Pretrained weights are loaded
+here and not by `keras.applications`, for three reasons: a mirror or a file works the same way as
+the publisher's address, an offline machine gets an error that says what to do, and the graph is the
+same whether or not weights are loaded (Keras adds a layer to EfficientNet for ImageNet alone, so
+that a model rebuilt without it predicts something else).
+"""
+
+import hashlib
+import importlib
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from skin_lesion.settings import BackboneConfig
+
+if TYPE_CHECKING:
+    import keras
+
+Family = Literal["efficientnet", "efficientnet_v2", "mobilenet"]
+GOOGLE = "https://storage.googleapis.com"
+# Standard deviations of the ImageNet channels as `keras.applications.efficientnet` defines them.
+IMAGENET_STDDEV = (0.229, 0.224, 0.225)
+
+
+class WeightsError(RuntimeError):
+    """Pretrained weights are missing, damaged, or belong to another network."""
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """One entry of the table of backbones.
+
+    Attributes:
+        keras_name: Class in `keras.applications`.
+        family: Decides scaling and block names.
+        native_size: Side of the square pictures it was designed for, in pixels.
+        weights_url: Publisher's address of the ImageNet weights without the classifier.
+    """
+
+    keras_name: str
+    family: Family
+    native_size: int
+    weights_url: str
+
+    @property
+    def weights_file(self) -> str:
+        """File name of the ImageNet weights."""
+        return self.weights_url.rsplit("/", 1)[1]
+
+
+def _efficientnet(variant: int, size: int) -> BackboneSpec:
+    url = f"{GOOGLE}/keras-applications/efficientnetb{variant}_notop.h5"
+    return BackboneSpec(f"EfficientNetB{variant}", "efficientnet", size, url)
+
+
+def _efficientnet_v2(variant: int, size: int) -> BackboneSpec:
+    folder = f"{GOOGLE}/tensorflow/keras-applications/efficientnet_v2"
+    url = f"{folder}/efficientnetv2-b{variant}_notop.h5"
+    return BackboneSpec(f"EfficientNetV2B{variant}", "efficientnet_v2", size, url)
+
+
+BACKBONES: dict[str, BackboneSpec] = {
+    **{
+        f"efficientnet_b{i}": _efficientnet(i, size)
+        for i, size in enumerate((224, 240, 260, 300, 380, 456, 528, 600))
+    },
+    **{
+        f"efficientnet_v2_b{i}": _efficientnet_v2(i, size)
+        for i, size in enumerate((224, 240, 260, 300))
+    },
+    "mobilenet": BackboneSpec(
+        "MobileNet",
+        "mobilenet",
+        224,
+        f"{GOOGLE}/tensorflow/keras-applications/mobilenet/mobilenet_1_0_224_tf_no_top.h5",
+    ),
+}
+
+# The part of a layer's name that tells its block. MobileNet's depthwise and pointwise halves of one
+# number belong together.
+_BLOCK_NAMES: dict[Family, re.Pattern[str]] = {
+    "efficientnet": re.compile(r"^(stem|block\d+|top)"),
+    "efficientnet_v2": re.compile(r"^(stem|block\d+|top)"),
+    "mobilenet": re.compile(r"^(conv1|conv_(?:dw|pw|pad)_\d+)"),
+}
+
+
+def spec_of(name: str) -> BackboneSpec:
+    """Look a backbone up.
+
+    Raises:
+        ValueError: No backbone has this name.
+    """
+    try:
+        return BACKBONES[name]
+    except KeyError:
+        raise ValueError(
+            f"unknown backbone {name!r}; choose one of {', '.join(BACKBONES)}"
+        ) from None
+
+
+def build_backbone(config: BackboneConfig, image: "keras.KerasTensor") -> "keras.KerasTensor":
+    """Apply a randomly initialised backbone to pixels, as part of one flat functional graph.
+
+    Args:
+        config: Which backbone, and where it is cut.
+        image: Symbolic pixels (n, height, width, 3), 0 to 255.
+
+    Returns:
+        The last feature map, symbolic (n, h, w, channels).
+
+    Raises:
+        ValueError: The name or the feature layer is unknown.
+    """
+    import keras
+
+    spec = spec_of(config.name)
+    constructor = getattr(keras.applications, spec.keras_name)
+    if spec.family == "mobilenet":
+        image = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
+    network = constructor(include_top=False, weights=None, input_tensor=image)
+    if config.feature_layer is None:
+        return network.output
+    names = [layer.name for layer in network.layers]
+    if config.feature_layer not in names:
+        raise ValueError(
+            f"backbone {config.name!r} has no layer {config.feature_layer!r} to be cut at; its "
+            f"last layers are {', '.join(names[-8:])}"
+        )
+    return network.get_layer(config.feature_layer).output
+
+
+def block_of(name: str, family: Family) -> str | None:
+    """Name of the block a layer belongs to; None for a layer that belongs to the one before it."""
+    found = _BLOCK_NAMES[family].match(name)
+    if found is None:
+        return None
+    return re.sub(r"conv_(dw|pw|pad)_", "block", found.group(1))
+
+
+def group_blocks(layers: "Iterable[keras.layers.Layer]", name: str) -> "list[list[keras.layers.Layer]]":
+    """Group the layers of a backbone into blocks, from the output to the input.
+
+    Args:
+        layers: Layers in the order of the graph, without the head.
+        name: Name of the backbone.
+    """
+    family = spec_of(name).family
+    blocks: dict[str, list[keras.layers.Layer]] = {}
+    current = "input"
+    for layer in layers:
+        current = block_of(layer.name, family) or current
+        blocks.setdefault(current, []).append(layer)
+    with_weights = [block for block in blocks.values() if any(layer.weights for layer in block)]
+    return with_weights[::-1]
+
+
+def load_pretrained(config: BackboneConfig, target: "keras.Model") -> str:
+    """Load pretrained weights into the layers of `target` that the backbone gave it.
+
+    Args:
+        config: Which weights.
+        target: A model that contains the graph of `build_backbone`.
+
+    Returns:
+        What the weights are: `imagenet`, `sha256:…` of a file, or `nothing`.
+
+    Raises:
+        WeightsError: The file is missing, damaged, not to be had offline, or of another network.
+    """
+    import keras
+
+    if config.weights == "none":
+        return "nothing"
+    spec = spec_of(config.name)
+    path = locate_weights(config)
+    reference = getattr(keras.applications, spec.keras_name)(include_top=False, weights=None)
+    try:
+        reference.load_weights(path)
+    except (ValueError, KeyError, OSError) as error:
+        raise WeightsError(
+            f"{path} does not hold weights of {spec.keras_name} without its classifier "
+            f"({str(error).splitlines()[0]}); name the right file in backbone.path, or the right "
+            "network in backbone.name"
+        ) from error
+    for layer in reference.layers:
+        if layer.weights and layer.name in {mine.name for mine in target.layers}:
+            target.get_layer(layer.name).set_weights(layer.get_weights())
+    if spec.family == "efficientnet":
+        _correct_normalization(reference, target)
+    if config.weights == "imagenet":
+        return "imagenet"
+    return f"sha256:{_checksum(path)}"
+
+
+def _correct_normalization(reference: "keras.Model", target: "keras.Model") -> None:
+    """Put the published weights' missing division by the standard deviation into the variance.
+
+    The files of EfficientNet B0-B7 store the standard deviation where the layer expects the
+    variance; Keras makes up for it by one more layer, which exists for `weights="imagenet"` alone.
+    https://github.com/tensorflow/tensorflow/issues/49930
+    """
+    import keras
+
+    (source,) = (x for x in reference.layers if isinstance(x, keras.layers.Normalization))
+    (layer,) = (x for x in target.layers if isinstance(x, keras.layers.Normalization))
+    mean, variance, *count = source.get_weights()
+    stddev = np.asarray(IMAGENET_STDDEV, variance.dtype).reshape(variance.shape)
+    layer.set_weights([mean, variance * stddev, *count])
+    layer.finalize_state()
+
+
+def weights_fingerprint(config: BackboneConfig) -> str:
+    """What identifies the weights before training, cheap enough for every start of a pipeline.
+
+    A file is identified by its checksum where the configuration states one, else by its size and
+    time of change.
+    """
+    if config.weights != "path":
+        return config.weights
+    path = _configured_path(config)
+    if config.sha256 is not None:
+        return config.sha256
+    if not path.is_file():
+        return "missing"
+    stat = path.stat()
+    return f"{stat.st_size}-{stat.st_mtime_ns}"
+
+
+def locate_weights(config: BackboneConfig) -> Path:
+    """Path of the weights file, downloaded first where it has to be.
+
+    Raises:
+        WeightsError: It is missing, its checksum differs, or it cannot be downloaded.
+    """
+    path = _configured_path(config) if config.weights == "path" else _download(config)
+    if not path.is_file():
+        raise WeightsError(
+            f"no weights at {path}; set backbone.path or the environment's BACKBONE_WEIGHTS to a "
+            "weights file, or backbone.weights to `none` to train from scratch"
+        )
+    if config.sha256 is not None and (found := _checksum(path)) != config.sha256:
+        raise WeightsError(
+            f"{path} has SHA-256 {found}; backbone.sha256 expects {config.sha256}: the file is "
+            "damaged or another one"
+        )
+    return path
+
+
+def _configured_path(config: BackboneConfig) -> Path:
+    text = config.path or os.environ.get("BACKBONE_WEIGHTS")
+    if not text:
+        raise WeightsError(
+            "backbone.weights is `path` but no file is named; set backbone.path or the "
+            "environment's BACKBONE_WEIGHTS"
+        )
+    return Path(text).expanduser()
+
+
+def _download(config: BackboneConfig) -> Path:
+    import keras
+
+    spec = spec_of(config.name)
+    url = f"{config.mirror.rstrip('/')}/{spec.weights_file}" if config.mirror else spec.weights_url
+    try:
+        path = keras.utils.get_file(
+            fname=spec.weights_file,
+            origin=url,
+            cache_subdir="models",
+            file_hash=_published_hash(spec),
+        )
+    except Exception as error:  # Keras raises a bare Exception for every failure of a download
+        cached = Path(keras.config.keras_home()) / "models" / spec.weights_file
+        raise WeightsError(
+            f"could not download {spec.weights_file} from {url} ({error}). Without network access "
+            f"put the file at {cached}, or name one with backbone.weights=path and "
+            "BACKBONE_WEIGHTS, or train from scratch with backbone.weights=none"
+        ) from error
+    return Path(path)
+
+
+def _published_hash(spec: BackboneSpec) -> str | None:
+    """MD5 that Keras publishes for the weights without the classifier; MobileNet's has none."""
+    if spec.family == "mobilenet":
+        return None
+    module = importlib.import_module(f"keras.src.applications.{spec.family}")
+    variant = spec.keras_name.rsplit("B", 1)[1]
+    (hashes,) = (
+        value for key, value in module.WEIGHTS_HASHES.items() if key in (f"b{variant}", f"-b{variant}")
+    )
+    return str(hashes[1])
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,482 @@
+"""The two training phases: warm-up of the head and progressive fine-tuning.
+
+Both are one explicit loop over epochs around `model.fit`, so that unfreezing, validation,
+checkpoints and early stopping stand in one place and an interrupted phase goes on where it stopped.
+"""
+
+import logging
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skin_lesion.data.augment import AugmentationPlan
+from skin_lesion.data.image_array import ImageArray
+from skin_lesion.data.splits import SplitTable
+from skin_lesion.labels import LABELS
+from skin_lesion.modeling.backbones import load_pretrained
+from skin_lesion.modeling.checkpoints import (
+    CheckpointStore,
+    Progress,
+    checkpoint_key,
+    optimizer_state,
+    restore_optimizer,
+)
+from skin_lesion.modeling.classifier import (
+    backbone_blocks,
+    build_classifier,
+    build_trainer,
+    set_trainable_blocks,
+)
+from skin_lesion.modeling.history import EpochRecord, History
+from skin_lesion.settings import BackboneConfig, FinetuneConfig, Phase, TrainConfig, WarmupConfig
+
+if TYPE_CHECKING:
+    import keras
+
+log = logging.getLogger(__name__)
+
+OnEpoch = Callable[[EpochRecord], None]
+FROZEN_WARMUP = "warm-up of the head on a frozen, pretrained backbone"
+SCRATCH_WARMUP = "first phase of training from scratch, whole network at a rising rate"
+TRANSFER_FINETUNE = "fine-tuning of a pretrained backbone, unfrozen block by block"
+SCRATCH_FINETUNE = "second phase of training from scratch"
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss stopped being a number."""
+
+
+@dataclass(frozen=True)
+class WarmupModel:
+    """A handle on the classifier after the first phase.
+
+    Attributes:
+        path: A `.keras` file.
+        backbone: What it was built from.
+        pretrained_on: `imagenet`, `sha256:…` of a weights file, or `nothing`.
+        epochs: Epochs trained so far; fine-tuning counts on from here.
+        workspace: Keeps a temporary folder alive as long as the handle.
+    """
+
+    path: Path
+    backbone: BackboneConfig
+    pretrained_on: str
+    epochs: int
+    workspace: object = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class TrainedPhase:
+    """What a phase leaves behind.
+
+    Attributes:
+        model: The classifier with the weights that were kept.
+        history: What was recorded.
+    """
+
+    model: WarmupModel
+    history: History
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What both phases learn from.
+
+    Attributes:
+        images: Pictures of the whole data set.
+        split: Which rows are for training and for validation.
+        plan: Augmentation, class weights, seed.
+    """
+
+    images: ImageArray
+    split: SplitTable
+    plan: AugmentationPlan
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.images.shape[1], self.images.shape[2]
+
+    def identity(self) -> tuple[str, ...]:
+        """Texts that identify pixels, split and policy."""
+        return self.images.sha256, self.split.split_hash, self.plan.model_dump_json()
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Where a phase reports to and keeps its checkpoints.
+
+    Attributes:
+        checkpoint_root: Folder of all checkpoints; None keeps none.
+        code_version: Identifies the training code; part of the checkpoints' key.
+        run_id: MLflow run, for the history.
+        on_epoch: Called after every epoch; on resuming also for those finished before.
+    """
+
+    checkpoint_root: Path | None = None
+    code_version: str = ""
+    run_id: str | None = None
+    on_epoch: OnEpoch | None = None
+
+
+def train_warmup(
+    data: TrainingData,
+    backbone: BackboneConfig,
+    config: WarmupConfig,
+    context: RunContext = RunContext(),  # noqa: B008  (frozen)
+) -> TrainedPhase:
+    """Train the head on a frozen pretrained backbone, or begin training from scratch.
+
+    Without pretrained weights a frozen backbone would feed the head with noise; then the whole
+    network learns, and the history says so.
+
+    Args:
+        data: Pictures, split and policy.
+        backbone: The network and where its weights come from.
+        config: Epochs, rate and the like.
+        context: Checkpoints and reporting.
+
+    Returns:
+        The model after the last epoch.
+
+    Raises:
+        WeightsError: Pretrained weights are not to be had.
+        TrainingDivergedError: The loss became infinite or not a number.
+    """
+    import keras
+
+    keras.utils.set_random_seed(data.plan.seed)
+    classifier = build_classifier(backbone, data.image_size, config.dropout, config.precision)
+    pretrained_on = load_pretrained(backbone, classifier)
+    phase = _Phase(
+        name="warmup",
+        description=FROZEN_WARMUP if backbone.pretrained else SCRATCH_WARMUP,
+        first_epoch=0,
+        free_blocks=lambda _: 0 if backbone.pretrained else len(_blocks(classifier, backbone)),
+        train_batchnorm=not backbone.pretrained,
+        keep_best=False,
+        patience=None,
+    )
+    key = checkpoint_key(
+        (*data.identity(), pretrained_on, backbone.name, str(backbone.feature_layer),
+         config.model_dump_json(), context.code_version)
+    )  # fmt: skip
+    history = _run(phase, classifier, backbone, data, config, context, key)
+    return _keep(classifier, backbone, pretrained_on, history)
+
+
+def train_finetune(
+    data: TrainingData,
+    warmup: WarmupModel,
+    config: FinetuneConfig,
+    context: RunContext = RunContext(),  # noqa: B008  (frozen)
+) -> TrainedPhase:
+    """Fine-tune the classifier, freeing the backbone block by block from the output on.
+
+    Args:
+        data: Pictures, split and policy.
+        warmup: The model of the first phase.
+        config: Epochs, rate, unfreezing and the like.
+        context: Checkpoints and reporting.
+
+    Returns:
+        The model with the weights of the best validation macro F1.
+
+    Raises:
+        TrainingDivergedError: The loss became infinite or not a number.
+    """
+    import keras
+
+    keras.utils.set_random_seed(data.plan.seed + 1)
+    backbone = warmup.backbone
+    classifier = build_classifier(backbone, data.image_size, config.dropout, config.precision)
+    classifier.set_weights(keras.saving.load_model(warmup.path, compile=False).get_weights())
+    ceiling = len(_blocks(classifier, backbone)) - config.frozen_blocks
+    if ceiling < 1:
+        raise ValueError(
+            f"frozen_blocks is {config.frozen_blocks}, but {backbone.name} has only "
+            f"{len(_blocks(classifier, backbone))} blocks; at least one has to be left to train"
+        )
+    gradual = config.unfreeze_epochs if backbone.pretrained else 0
+
+    def free_blocks(epoch: int) -> int:
+        share = min(1.0, (epoch - warmup.epochs + 1) / gradual) if gradual else 1.0
+        return max(1, math.ceil(ceiling * share))
+
+    phase = _Phase(
+        name="finetune",
+        description=TRANSFER_FINETUNE if backbone.pretrained else SCRATCH_FINETUNE,
+        first_epoch=warmup.epochs,
+        free_blocks=free_blocks,
+        train_batchnorm=config.train_batchnorm or not backbone.pretrained,
+        keep_best=True,
+        patience=config.patience,
+    )
+    key = checkpoint_key(
+        (*data.identity(), _file_checksum(warmup.path), config.model_dump_json(),
+         context.code_version)
+    )  # fmt: skip
+    history = _run(phase, classifier, backbone, data, config, context, key)
+    return _keep(classifier, backbone, warmup.pretrained_on, history)
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """What distinguishes one phase from the other."""
+
+    name: Phase
+    description: str
+    first_epoch: int
+    free_blocks: Callable[[int], int]
+    train_batchnorm: bool
+    keep_best: bool
+    patience: int | None
+
+    def exhausted(self, progress: Progress) -> bool:
+        """Whether patience has run out."""
+        if self.patience is None or not progress.records:
+            return False
+        return progress.records[-1].epoch - progress.best_epoch >= self.patience
+
+
+def _run(
+    phase: _Phase,
+    classifier: "keras.Model",
+    backbone: BackboneConfig,
+    data: TrainingData,
+    config: TrainConfig,
+    context: RunContext,
+    key: str,
+) -> History:
+    """Train `classifier` in place, from the newest checkpoint on if there is one."""
+    from skin_lesion.data.loader import EvaluationBatches, TrainingBatches
+
+    with tempfile.TemporaryDirectory(prefix="skin-lesion-") as scratch:
+        root = context.checkpoint_root or Path(scratch)
+        store = CheckpointStore(root / key / phase.name)
+        trainer = build_trainer(classifier)
+        batches = TrainingBatches(
+            data.images, data.split, data.plan, config.batch_size, config.workers
+        )
+        validation = EvaluationBatches(data.images, data.split, "val", config.batch_size)
+        jit = _jit(config)
+        classifier.compile(jit_compile=jit)
+        progress, state = _resume(store, classifier)
+        for record in progress.records:
+            _report(record, context)
+        freed = -1
+        last_epoch = phase.first_epoch + config.epochs
+        for epoch in range(phase.first_epoch + len(progress.records), last_epoch):
+            if phase.exhausted(progress):
+                break
+            blocks = phase.free_blocks(epoch)
+            if blocks != freed:
+                set_trainable_blocks(
+                    classifier, backbone.name, blocks, train_batchnorm=phase.train_batchnorm
+                )
+                state = state or (optimizer_state(trainer.optimizer) if freed >= 0 else {})
+                _compile(trainer, config, len(batches), state, jit)
+                freed, state = blocks, {}
+            record = _epoch(trainer, classifier, batches, validation, epoch, data.plan.seed)
+            progress = progress.advance(record)
+            store.save(classifier, trainer.optimizer, progress)
+            _report(record, context)
+            log.info(_line(record, phase.name, last_epoch))
+        kept = progress.best_epoch if phase.keep_best else progress.records[-1].epoch
+        classifier.load_weights(store.weights_of(kept))
+    return History(
+        phase=phase.name,
+        description=phase.description,
+        records=progress.records,
+        best_epoch=kept,
+        trainable_parameters=sum(math.prod(v.shape) for v in classifier.trainable_variables),
+        mlflow_run_id=context.run_id,
+        stopped_early=len(progress.records) < config.epochs,
+    )
+
+
+def _epoch(
+    trainer: "keras.Model",
+    classifier: "keras.Model",
+    batches: "TrainingBatches",  # noqa: F821  (imports Keras)
+    validation: "EvaluationBatches",  # noqa: F821
+    epoch: int,
+    seed: int,
+) -> EpochRecord:
+    import keras
+
+    started = time.monotonic()
+    batches.epoch = epoch
+    _seed_dropout(classifier, seed, epoch)
+    fitted = trainer.fit(batches, verbose=0, shuffle=False).history
+    trained = time.monotonic()
+    metrics = {name: float(values[-1]) for name, values in fitted.items()}
+    if not math.isfinite(metrics["loss"]):
+        raise TrainingDivergedError(
+            f"the loss is {metrics['loss']} in epoch {epoch}; lower learning_rate (now "
+            f"{float(trainer.optimizer.learning_rate):g}), set gradient_clip_norm, or use "
+            "precision float32"
+        )
+    logits = np.asarray(classifier.predict(validation, verbose=0))
+    metrics |= validation_metrics(logits, validation.labels)
+    return EpochRecord(
+        epoch=epoch,
+        learning_rate=float(keras.ops.convert_to_numpy(trainer.optimizer.learning_rate)),
+        seconds=time.monotonic() - started,
+        images_per_second=len(batches) * batches.batch_size / (trained - started),
+        metrics=metrics,
+    )
+
+
+def validation_metrics(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
+    """Figures that an epoch is judged by.
+
+    Args:
+        logits: Shape (n, 7).
+        labels: Shape (n,), indices into `LABELS`.
+
+    Returns:
+        `val_loss` (mean negative log likelihood, without smoothing or weights), `val_accuracy`,
+        `val_balanced_accuracy` and `val_macro_f1`, the latter two over the classes present.
+    """
+    from scipy.special import log_softmax
+    from sklearn.metrics import f1_score
+
+    predicted = logits.argmax(axis=1)
+    present = np.unique(labels)
+    recalls = [float((predicted[labels == label] == label).mean()) for label in present]
+    return {
+        "val_loss": float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean()),
+        "val_accuracy": float((predicted == labels).mean()),
+        "val_balanced_accuracy": float(np.mean(recalls)),
+        "val_macro_f1": float(
+            f1_score(labels, predicted, labels=present, average="macro", zero_division=0)
+        ),
+    }
+
+
+def _compile(
+    trainer: "keras.Model",
+    config: TrainConfig,
+    steps_per_epoch: int,
+    state: "dict[str, NDArray[np.float32]]",
+    jit: "bool | str",
+) -> None:
+    """Compile for the weights that are free now, carrying over what the optimizer knows."""
+    import keras
+
+    optimizer = keras.optimizers.AdamW(
+        _schedule(config, steps_per_epoch),
+        weight_decay=config.weight_decay,
+        global_clipnorm=config.gradient_clip_norm,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    trainer.compile(
+        optimizer,
+        keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=config.label_smoothing
+        ),
+        metrics=["accuracy"],
+        jit_compile=jit,
+    )
+    optimizer.build(trainer.trainable_variables)
+    restore_optimizer(optimizer, state)
+
+
+def _schedule(config: TrainConfig, steps_per_epoch: int) -> "keras.optimizers.schedules.CosineDecay":
+    """Linear rise, then a cosine down to the final share of the peak rate."""
+    import keras
+
+    rise = round(config.rise_epochs * steps_per_epoch)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if rise else config.learning_rate,
+        warmup_target=config.learning_rate if rise else None,
+        warmup_steps=rise,
+        decay_steps=max(1, config.epochs * steps_per_epoch - rise),
+        alpha=config.final_learning_rate_share,
+    )
+
+
+def _resume(
+    store: CheckpointStore, classifier: "keras.Model"
+) -> tuple[Progress, dict[str, NDArray[np.float32]]]:
+    checkpoint = store.latest()
+    if checkpoint is None:
+        return Progress(), {}
+    progress = store.read_progress(checkpoint)
+    log.info("resuming after epoch %d from %s", progress.records[-1].epoch, checkpoint)
+    classifier.load_weights(checkpoint / "model.weights.h5")
+    with np.load(checkpoint / "optimizer.npz") as state:
+        return progress, dict(state)
+
+
+def _keep(
+    classifier: "keras.Model", backbone: BackboneConfig, pretrained_on: str, history: History
+) -> TrainedPhase:
+    """Save the classifier in float32, whatever precision it was trained in."""
+    workspace = tempfile.TemporaryDirectory(prefix="skin-lesion-")
+    path = Path(workspace.name) / "model.keras"
+    model = classifier
+    if classifier.get_layer("features").dtype_policy.name != "float32":
+        model = build_classifier(backbone, classifier.input.shape[1:3])
+        model.set_weights(classifier.get_weights())
+    model.save(path)
+    epochs = history.records[-1].epoch + 1
+    return TrainedPhase(WarmupModel(path, backbone, pretrained_on, epochs, workspace), history)
+
+
+def _jit(config: TrainConfig) -> "bool | str":
+    """XLA on accelerators; on a CPU TensorFlow is about eight times faster without it."""
+    import keras
+
+    if config.jit_compile is not None:
+        return config.jit_compile
+    if keras.backend.backend() != "tensorflow":
+        return "auto"
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _seed_dropout(model: "keras.Model", seed: int, epoch: int) -> None:
+    """Make dropout a function of (seed, epoch), so that a resumed epoch equals the one it replaces."""
+    for index, layer in enumerate(model.layers):
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            state = np.random.SeedSequence([seed, 2, epoch, index]).generate_state(2, np.uint32)
+            generator.state.assign(state & 0x7FFFFFFF)
+
+
+def _report(record: EpochRecord, context: RunContext) -> None:
+    if context.on_epoch is not None:
+        context.on_epoch(record)
+
+
+def _line(record: EpochRecord, phase: str, last_epoch: int) -> str:
+    m = record.metrics
+    left = (last_epoch - record.epoch - 1) * record.seconds / 60
+    return (
+        f"{phase} {record.epoch + 1}/{last_epoch}  loss {m['loss']:.3f}  val loss "
+        f"{m['val_loss']:.3f}  val accuracy {m['val_accuracy']:.3f}  val macro F1 "
+        f"{m['val_macro_f1']:.3f}  {record.images_per_second:.1f} images/s  {left:.1f} min left"
+    )
+
+
+def _blocks(
+    classifier: "keras.Model", backbone: BackboneConfig
+) -> "list[list[keras.layers.Layer]]":
+    return backbone_blocks(classifier, backbone.name)
+
+
+def _file_checksum(path: Path) -> str:
+    import hashlib
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
