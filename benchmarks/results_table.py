@@ -1,0 +1,258 @@
+"""Keep the figures of real runs, and write them into the READMEs.
+
+    python benchmarks/results_table.py --record configs/ham10000_cpu.yaml --run MLFLOW_RUN_ID
+    python benchmarks/results_table.py            # READMEs from benchmarks/results/ham10000_*.json
+    python benchmarks/results_table.py --check    # fails where a README is not up to date
+
+No figure in the READMEs is typed by hand.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+
+
+class Recorded(BaseModel):
+    """One real run, as kept in `benchmarks/results/<config>.json`.
+
+    Attributes:
+        config: Configuration, relative to the root.
+        commit: Commit of the project that ran.
+        machine: Processor and number of cores.
+        minutes: Wall time of the whole pipeline run that trained the model.
+        report: Its `evaluation/report.json`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: str
+    commit: str
+    machine: str
+    minutes: float
+    report: dict[str, Any]
+
+    @property
+    def command(self) -> str:
+        """What repeats the run."""
+        return f"make train HAM10000_PATH=... CONFIG={self.config}"
+
+
+@dataclass(frozen=True)
+class Language:
+    """The words around the figures.
+
+    Attributes:
+        readme: File that holds the table.
+        none: What stands there while nothing has been recorded.
+        repeat: What precedes the command.
+        run: Sentence about the run.
+        totals: Heading of the first table.
+        rows: (field of the report, words).
+        classes: Heading of the table of classes.
+    """
+
+    readme: str
+    none: str
+    repeat: str
+    run: str
+    totals: tuple[str, str, str]
+    rows: tuple[tuple[str, str], ...]
+    classes: tuple[str, ...]
+
+
+ENGLISH = Language(
+    readme="README.md",
+    none="No run on the real images has been recorded yet.",
+    repeat="Repeat it with",
+    run=(
+        "Backbone {backbone}, pretrained on {pretrained}. Test: {images} images of {lesions} lesions, "
+        "none of which was seen in training or validation. {minutes:.0f} minutes on {machine}; "
+        "commit {commit}."
+    ),
+    totals=("", "Validation", "Test"),
+    rows=(
+        ("accuracy", "Accuracy"),
+        ("balanced_accuracy", "Balanced accuracy"),
+        ("macro_f1", "Macro F1"),
+        ("weighted_f1", "Weighted F1"),
+        ("macro_auc", "Macro AUC"),
+        ("melanoma_auc", "Melanoma AUC"),
+        ("malignant_auc", "Malignant AUC"),
+        ("ece", "Calibration error (ECE)"),
+    ),
+    classes=("Class (test)", "Images", "Precision", "Recall", "F1", "AUC"),
+)
+SPANISH = Language(
+    readme="README.es.md",
+    none="Todavía no se ha registrado ninguna ejecución con las imágenes reales.",
+    repeat="Se repite con",
+    run=(
+        "Red base {backbone}, preentrenada con {pretrained}. Prueba: {images} imágenes de {lesions} "
+        "lesiones, ninguna vista en entrenamiento ni en validación. {minutes:.0f} minutos en "
+        "{machine}; commit {commit}."
+    ),
+    totals=("", "Validación", "Prueba"),
+    rows=(
+        ("accuracy", "Exactitud"),
+        ("balanced_accuracy", "Exactitud equilibrada"),
+        ("macro_f1", "F1 macro"),
+        ("weighted_f1", "F1 ponderado"),
+        ("macro_auc", "AUC macro"),
+        ("melanoma_auc", "AUC de melanoma"),
+        ("malignant_auc", "AUC de malignidad"),
+        ("ece", "Error de calibración (ECE)"),
+    ),
+    classes=("Clase (prueba)", "Imágenes", "Precisión", "Sensibilidad", "F1", "AUC"),
+)
+
+
+def number(value: float | None) -> str:
+    """A figure with three decimals; a dash where it is not defined."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """A Markdown table with its figures to the right."""
+    rule = ("---", *("---:" for _ in head[1:]))
+    return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)]
+
+
+def section(result: Recorded, language: Language) -> str:
+    """One run in Markdown."""
+    report, test = result.report, result.report["test"]
+    pretrained = report["pretrained_on"]
+    about = language.run.format(
+        backbone=report["backbone"],
+        pretrained=f"`{pretrained[:12]}…`" if len(pretrained) == 64 else pretrained,
+        images=test["n_images"],
+        lesions=test["n_lesions"],
+        minutes=result.minutes,
+        machine=result.machine,
+        commit=result.commit,
+    )
+    totals = [
+        (words, number(report["val"][name]), number(test[name])) for name, words in language.rows
+    ]
+    classes = [
+        (f"`{code}`", str(f["n"]), *(number(f[k]) for k in ("precision", "recall", "f1", "auc")))
+        for code, f in test["per_class"].items()
+    ]
+    return "\n".join(
+        [
+            f"**`{result.config}`** – {about}",
+            "",
+            *table(language.totals, totals),
+            "",
+            *table(language.classes, classes),
+            "",
+            f"{language.repeat} `{result.command}`.",
+        ]
+    )
+
+
+def filled(readme: str, results: list[Recorded], language: Language) -> str:
+    """The text of a README with its results section replaced.
+
+    Raises:
+        ValueError: The two markers are not there, each once and in order.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end or BEGIN in after or END in before:
+        raise ValueError(
+            f"{language.readme} has to hold {BEGIN} and, below it, {END}, each exactly once"
+        )
+    body = "\n\n".join(section(result, language) for result in results) or language.none
+    return f"{before}{BEGIN}\n{body}\n{END}{after}"
+
+
+def recorded() -> list[Recorded]:
+    """Every run kept so far, by name."""
+    paths = sorted(RESULTS.glob("ham10000_*.json"))
+    return [Recorded.model_validate_json(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def processor() -> str:
+    """Model and number of cores of this machine's processor."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{os.cpu_count()} × {models[0] if models else platform.machine()}"
+
+
+def record(config: str, run_id: str) -> Recorded:
+    """Read a finished run from MLflow.
+
+    Raises:
+        ValueError: The run took its training step from the cache, so its time says nothing, or it
+            knows synthetic images only.
+    """
+    import mlflow
+
+    run = mlflow.get_run(run_id)
+    report = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/evaluation/report.json")
+    if report["training_run_id"] != run_id:
+        raise ValueError(
+            f"Run {run_id} took its model from run {report['training_run_id']}: record that one"
+        )
+    if report["synthetic_only"]:
+        raise ValueError(f"Run {run_id} saw synthetic images only; record one on real images")
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    return Recorded(
+        config=config,
+        commit=commit,
+        machine=processor(),
+        minutes=(run.info.end_time - run.info.start_time) / 60_000,
+        report=report,
+    )
+
+
+def main() -> int:
+    """Run the command line; returns its exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--record", metavar="CONFIG", help="keep this configuration's run")
+    parser.add_argument("--run", metavar="MLFLOW_RUN_ID", help="the run that trained the model")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if outdated")
+    arguments = parser.parse_args()
+    if bool(arguments.record) != bool(arguments.run):
+        parser.error("--record and --run belong together")
+    if arguments.record:
+        result = record(arguments.record, arguments.run)
+        target = RESULTS / f"{Path(arguments.record).stem}.json"
+        text = json.dumps(result.model_dump(), indent=2, ensure_ascii=False)
+        target.write_text(text + "\n", encoding="utf-8")
+    outdated = []
+    for language in (ENGLISH, SPANISH):
+        path = ROOT / language.readme
+        old = path.read_text(encoding="utf-8")
+        new = filled(old, recorded(), language)
+        if new != old:
+            outdated.append(language.readme)
+            if not arguments.check:
+                path.write_text(new, encoding="utf-8")
+    if arguments.check and outdated:
+        print(f"not up to date: {', '.join(outdated)}; run `make results-table`", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
