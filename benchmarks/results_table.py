@@ -237,6 +237,7 @@ def main() -> int:
     if arguments.record:
         result = record(arguments.record, arguments.run)
         target = RESULTS / f"{Path(arguments.record).stem}.json"
+        RESULTS.mkdir(exist_ok=True)
         text = json.dumps(result.model_dump(), indent=2, ensure_ascii=False)
         target.write_text(text + "\n", encoding="utf-8")
     outdated = []
