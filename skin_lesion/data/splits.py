@@ -1,6 +1,8 @@
 """Train, validation and test: stratified by class, grouped by lesion."""
 
 import hashlib
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,8 +11,22 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from skin_lesion.data.duplicates import DuplicateReport, UnionFind, find_duplicates
+from skin_lesion.data.image_array import ImageArray
+from skin_lesion.data.manifest import Manifest
+from skin_lesion.labels import LABELS
+from skin_lesion.settings import SplitConfig
+
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
+
+
+class SplitError(ValueError):
+    """The data cannot be shared out as asked."""
+
+
+class LeakError(RuntimeError):
+    """Something that must stay together lies in two splits."""
 
 
 class LeakReport(BaseModel):
@@ -25,6 +41,7 @@ class LeakReport(BaseModel):
         groups: Lesion groups in each split.
         class_counts: Images of each class in each split, `class_counts[split][label]`.
         class_share_deviation: Share of the class in the split minus its share in the whole set.
+        lesions_crossing: Lesions with images in more than one split; 0 in a sound split.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +54,7 @@ class LeakReport(BaseModel):
     groups: dict[str, int]
     class_counts: dict[str, dict[str, int]]
     class_share_deviation: dict[str, dict[str, float]]
+    lesions_crossing: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,3 +79,162 @@ class SplitTable:
     def indices(self, split: SplitName) -> NDArray[np.int64]:
         """Ascending row numbers of a split."""
         return np.flatnonzero(self.rows["split"].to_numpy() == split).astype(np.int64)
+
+
+def assign_splits(
+    manifest: Manifest,
+    images: ImageArray,
+    config: SplitConfig,
+    seed: int,
+    *,
+    duplicates: DuplicateReport | None = None,
+) -> SplitTable:
+    """Assign every lesion group to train, validation or test.
+
+    The order in which groups are dealt out comes from SHA-256 of seed and group, never from a random
+    generator, so that the same seed gives the same split on every machine and with every library
+    version, whatever the order of the rows.
+
+    Args:
+        manifest: Table of the images.
+        images: Their pixels, in the same order; read only to confirm near-duplicates.
+        config: Shares and limits of what counts as a duplicate.
+        seed: Any integer.
+        duplicates: Result of `find_duplicates`, where the caller has it already.
+
+    Returns:
+        The table, already checked for leaks.
+
+    Raises:
+        SplitError: A class has fewer groups than there are splits.
+        LeakError: The finished table leaks; this would be a mistake in the code.
+    """
+    found = duplicates or find_duplicates(manifest, images, config)
+    rows = manifest.images[["image_id", "lesion_id", "dx"]].copy()
+    rows.insert(2, "group", rows["lesion_id"].map(found.groups).astype("str"))
+    split_of_group = _deal(_blocks(rows, found), config, seed)
+    rows["split"] = rows["group"].map(split_of_group).astype("str")
+    return SplitTable(rows.reset_index(drop=True), check_leaks(rows, found))
+
+
+def check_leaks(rows: pd.DataFrame, duplicates: DuplicateReport) -> LeakReport:
+    """Count on a finished table what must not cross splits, without knowing how it was made.
+
+    Args:
+        rows: Columns as in `SplitTable.rows`.
+        duplicates: The confirmed duplicates.
+
+    Returns:
+        The counts.
+
+    Raises:
+        LeakError: A lesion, a lesion group or a confirmed duplicate pair lies in two splits.
+    """
+    split_of = rows.set_index("image_id")["split"]
+    pairs = duplicates.pairs
+    crossing = pairs["image_a"].map(split_of).ne(pairs["image_b"].map(split_of))
+    counts = {name: Counter(rows.loc[rows["split"] == name, "dx"].tolist()) for name in SPLITS}
+    totals = sum(counts.values(), Counter[str]())
+    report = LeakReport(
+        groups_crossing=_crossing(rows, "group"),
+        lesions_crossing=_crossing(rows, "lesion_id"),
+        duplicates_crossing=int(crossing.sum()),
+        merged_pairs=len(duplicates.merged),
+        unmerged_pairs=len(duplicates.unmerged),
+        images={name: counts[name].total() for name in SPLITS},
+        groups={name: int(rows.loc[rows["split"] == name, "group"].nunique()) for name in SPLITS},
+        class_counts={name: {label: counts[name][label] for label in LABELS} for name in SPLITS},
+        class_share_deviation={
+            name: {
+                label: counts[name][label] / max(counts[name].total(), 1)
+                - totals[label] / max(totals.total(), 1)
+                for label in LABELS
+            }
+            for name in SPLITS
+        },
+    )
+    leaks = (report.lesions_crossing, report.groups_crossing, report.duplicates_crossing)
+    if any(leaks):
+        raise LeakError(
+            "expected nothing to cross splits, found {} lesions, {} lesion groups and {} confirmed "
+            "duplicate pairs in more than one split".format(*leaks)
+        )
+    return report
+
+
+def _crossing(rows: pd.DataFrame, column: str) -> int:
+    return int((rows.groupby(column)["split"].nunique() > 1).sum())
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Lesion groups that go to one split together.
+
+    Nearly always a single group; several where the bound on group size kept duplicates apart.
+
+    Attributes:
+        groups: Names of the groups, ascending.
+        counts: Images of each class.
+        leading: The class it is dealt out under: the most frequent in the block, and of equally
+            frequent ones the rarest in the data set, since a rare class suffers most from an image
+            too many.
+    """
+
+    groups: tuple[str, ...]
+    counts: dict[str, int]
+    leading: str
+
+    @property
+    def images(self) -> int:
+        return sum(self.counts.values())
+
+    def place_in_line(self, seed: int) -> tuple[bool, int, bytes]:
+        """Mixed blocks first, then large ones, so that small pure ones can even out the shares."""
+        digest = hashlib.sha256(f"{seed}\t{self.groups[0]}".encode()).digest()
+        return len(self.counts) == 1, -self.images, digest
+
+
+def _blocks(rows: pd.DataFrame, duplicates: DuplicateReport) -> list[_Block]:
+    links = UnionFind(sorted(rows["group"].unique()))
+    apart = duplicates.unmerged
+    for a, b in zip(apart["lesion_a"], apart["lesion_b"], strict=True):
+        links.union(duplicates.groups[a], duplicates.groups[b])
+    frequency = rows["dx"].value_counts()
+    groups_of = rows["group"].map(links.find)
+    blocks = []
+    for _, members in rows.groupby(groups_of, sort=True):
+        counts = members["dx"].value_counts()
+        leading = min(counts.index, key=lambda dx: (-counts[dx], frequency[dx], dx))
+        groups = tuple(sorted(members["group"].unique()))
+        blocks.append(_Block(groups, {str(k): int(n) for k, n in counts.items()}, leading))
+    return blocks
+
+
+def _deal(blocks: Sequence[_Block], config: SplitConfig, seed: int) -> dict[str, SplitName]:
+    """Deal blocks out so that every class comes as close to its shares as whole blocks allow."""
+    shares = {"train": config.train, "val": config.val, "test": 1.0 - config.train - config.val}
+    waiting = Counter(block.leading for block in blocks)
+    for label, number in sorted(waiting.items()):
+        if number < len(SPLITS):
+            raise SplitError(
+                f"class '{label}' has {number} lesion groups; expected at least {len(SPLITS)}, one "
+                "for each split. Add lesions of this class, or raise `source.max_images`."
+            )
+    totals = sum((Counter(block.counts) for block in blocks), Counter[str]())
+    filled: dict[SplitName, Counter[str]] = {name: Counter() for name in SPLITS}
+    split_of: dict[str, SplitName] = {}
+    for block in sorted(blocks, key=lambda b: b.place_in_line(seed)):
+        label = block.leading
+        lacking = {s: shares[s] * totals[label] - filled[s][label] for s in SPLITS}
+        empty = [s for s in SPLITS if not filled[s][label]]
+        fitting = [s for s in SPLITS if block.counts[label] <= lacking[s]]
+        if waiting[label] <= len(empty):  # the last chance for each of these splits to get one
+            choice = max(empty, key=lambda s: lacking[s])
+        elif fitting:  # relative to its share, so that large lesions spread over all splits
+            choice = max(fitting, key=lambda s: lacking[s] / shares[s])
+        else:
+            choice = max(SPLITS, key=lambda s: lacking[s])
+        waiting[label] -= 1
+        filled[choice].update(block.counts)
+        split_of.update(dict.fromkeys(block.groups, choice))
+    return split_of

@@ -1,0 +1,453 @@
+"""Checks of a data set before anything is learnt from it: a Great Expectations suite with severities.
+
+Three tables are checked. `files` has a row for each picture that the metadata name, usable or put
+aside; `images` has a row for each usable picture; `classes` has a row for each diagnosis. A critical
+failure means that what follows would be wrong, a warning that a person should look.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from skin_lesion.data.image_array import ImageArray
+from skin_lesion.data.manifest import IMAGE_COLUMNS, Manifest
+from skin_lesion.labels import LABELS
+from skin_lesion.settings import ValidateConfig
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationValidationResult
+    from great_expectations.expectations.expectation import Expectation
+
+Severity = Literal["critical", "warning"]
+TableName = Literal["files", "images", "classes"]
+
+USABLE = "usable"
+SEXES: tuple[str, ...] = ("male", "female", "unknown")
+_ROW_NAME: dict[TableName, str] = {"files": "image_id", "images": "image_id", "classes": "dx"}
+_MAX_NAMED_ROWS = 100
+
+
+class DataValidationError(ValueError):
+    """A critical check failed; the message names the rules and the rows."""
+
+
+class CheckResult(BaseModel):
+    """What one check found.
+
+    Attributes:
+        name: The rule, in words.
+        table: Which table it looks at.
+        severity: `critical` stops the pipeline, `warning` only stands in the report.
+        success: Whether the rule holds.
+        detail: What was observed.
+        failing_rows: Image ids (or diagnoses, for the table of classes) that break the rule, at
+            most the first 100.
+        failing_count: How many rows break the rule.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    table: TableName
+    severity: Severity
+    success: bool
+    detail: str
+    failing_rows: tuple[str, ...] = ()
+    failing_count: int = 0
+
+    def __str__(self) -> str:
+        text = f"{self.name}: {self.detail}"
+        if self.failing_rows:
+            named = self.failing_rows[:10]
+            more = self.failing_count - len(named)
+            text += f" [{', '.join(named)}{f' and {more} more' if more > 0 else ''}]"
+        return text
+
+
+class ClassFacts(BaseModel):
+    """How much there is of one diagnosis."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dx: str
+    images: int
+    lesions: int
+    share: float
+
+
+class ValidationReport(BaseModel):
+    """Result of all checks.
+
+    Attributes:
+        data_set: Name of the data set.
+        synthetic: Whether no picture shows a real patient.
+        images: Usable pictures.
+        lesions: Lesions they show.
+        quarantined: Pictures put aside.
+        classes: Counts for each diagnosis, in the order of the labels.
+        expectations: Every check, in the order it was run.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_set: str
+    synthetic: bool
+    images: int
+    lesions: int
+    quarantined: int
+    classes: tuple[ClassFacts, ...]
+    expectations: tuple[CheckResult, ...]
+
+    @property
+    def critical_failures(self) -> tuple[CheckResult, ...]:
+        """Failed checks that stop the pipeline."""
+        return tuple(e for e in self.expectations if not e.success and e.severity == "critical")
+
+    @property
+    def warnings(self) -> tuple[CheckResult, ...]:
+        """Failed checks that a person should look at."""
+        return tuple(e for e in self.expectations if not e.success and e.severity == "warning")
+
+    @property
+    def passed(self) -> bool:
+        """Whether no critical check failed."""
+        return not self.critical_failures
+
+    def raise_if_critical(self) -> None:
+        """Stop where the data would make everything that follows wrong.
+
+        Raises:
+            DataValidationError: A critical check failed. The message names every such rule, the
+                first rows that break it and how many there are.
+        """
+        if self.passed:
+            return
+        failures = "\n".join(f"  - {failure}" for failure in self.critical_failures)
+        raise DataValidationError(
+            f"{len(self.critical_failures)} critical checks of '{self.data_set}' failed:\n{failures}\n"
+            "Correct the source, or change the limits under `validate` in the configuration where "
+            "they do not fit this data set."
+        )
+
+    def to_html(self) -> str:
+        """Render the report as one page that needs no network."""
+        from skin_lesion.data.checks_html import render
+
+        return render(self)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """An expectation and the words that a person reads about it."""
+
+    name: str
+    table: TableName
+    expectation: "Expectation"
+
+
+def validate(manifest: Manifest, images: ImageArray, config: ValidateConfig) -> ValidationReport:
+    """Check a data set.
+
+    Where columns are missing or of the wrong type, only that is reported, since every other rule
+    reads them.
+
+    Args:
+        manifest: Table of the images.
+        images: Their pixels; only the number of rows is read.
+        config: Limits.
+
+    Returns:
+        The report; call `raise_if_critical` on it to stop at a critical failure.
+    """
+    results = _run(_schema_rules(manifest.images), {"images": manifest.images})
+    classes = _class_facts(manifest.images) if _all_hold(results) else ()
+    if _all_hold(results):
+        tables: dict[TableName, pd.DataFrame] = {
+            "files": _files_table(manifest),
+            "images": _images_table(manifest.images),
+            "classes": pd.DataFrame([c.model_dump() for c in classes]),
+        }
+        results += _run(_content_rules(len(images), config), tables)
+    lesions = manifest.images["lesion_id"].nunique() if "lesion_id" in manifest.images else 0
+    return ValidationReport(
+        data_set=manifest.provenance.name,
+        synthetic=manifest.provenance.synthetic,
+        images=len(manifest),
+        lesions=int(lesions),
+        quarantined=len(manifest.quarantine),
+        classes=tuple(classes),
+        expectations=tuple(results),
+    )
+
+
+def _all_hold(results: Sequence[CheckResult]) -> bool:
+    return all(result.success for result in results)
+
+
+def _files_table(manifest: Manifest) -> pd.DataFrame:
+    """One row for each picture that the metadata name: `image_id`, `status`."""
+    ids = pd.concat([manifest.images["image_id"], manifest.quarantine["image_id"]])
+    status = [USABLE] * len(manifest) + manifest.quarantine["reason"].tolist()
+    return pd.DataFrame({"image_id": ids.to_numpy(), "status": status})
+
+
+def _images_table(images: pd.DataFrame) -> pd.DataFrame:
+    """The manifest plus what rules need to know about a row's lesion and its picture."""
+    return images.assign(
+        diagnoses_of_lesion=images.groupby("lesion_id")["dx"].transform("nunique"),
+        shorter_side=images[["width", "height"]].min(axis=1),
+    )
+
+
+def _class_facts(images: pd.DataFrame) -> tuple[ClassFacts, ...]:
+    counts = images["dx"].value_counts()
+    lesions = images.groupby("dx")["lesion_id"].nunique()
+    return tuple(
+        ClassFacts(
+            dx=label,
+            images=int(counts.get(label, 0)),
+            lesions=int(lesions.get(label, 0)),
+            share=float(counts.get(label, 0) / max(len(images), 1)),
+        )
+        for label in LABELS
+    )
+
+
+def _schema_rules(images: pd.DataFrame) -> list[_Rule]:
+    gxe = _expectations()
+    columns = _Rule(
+        "the table has every column",
+        "images",
+        gxe.ExpectTableColumnsToMatchSet(column_set=list(IMAGE_COLUMNS), exact_match=False),
+    )
+    types = [
+        _Rule(
+            f"`{column}` is of type {dtype}",
+            "images",
+            gxe.ExpectColumnValuesToBeOfType(column=column, type_=dtype),
+        )
+        for column, dtype in IMAGE_COLUMNS.items()
+        if column in images
+    ]
+    return [columns, *types]
+
+
+def _content_rules(array_rows: int, config: ValidateConfig) -> list[_Rule]:
+    gxe = _expectations()
+
+    def graded(
+        name: str, table: TableName, expectation: "type[Expectation]", mostly: float, **limits: Any
+    ) -> list[_Rule]:
+        """A warning where any row breaks a rule, a critical failure where too many do."""
+        return [
+            _Rule(name, table, expectation(severity="warning", **limits)),
+            _Rule(
+                f"{name}, for {mostly:.0%} of them",
+                table,
+                expectation(severity="critical", mostly=mostly, **limits),
+            ),
+        ]
+
+    between = gxe.ExpectColumnValuesToBeBetween
+    return [
+        _Rule(
+            "there are enough images",
+            "images",
+            gxe.ExpectTableRowCountToBeBetween(min_value=config.min_images),
+        ),
+        _Rule(
+            "the table and the array of pixels have equally many rows",
+            "images",
+            gxe.ExpectTableRowCountToEqual(value=array_rows),
+        ),
+        *(
+            _Rule(
+                f"`{column}` is filled in",
+                "images",
+                gxe.ExpectColumnValuesToNotBeNull(column=column),
+            )
+            for column in ("image_id", "lesion_id", "dx", "sha256")
+        ),
+        _Rule(
+            "image ids are unique",
+            "images",
+            gxe.ExpectColumnValuesToBeUnique(column="image_id"),
+        ),
+        _Rule(
+            "no file occurs twice",
+            "images",
+            gxe.ExpectColumnValuesToBeUnique(column="sha256", severity="warning"),
+        ),
+        _Rule(
+            "every diagnosis is one of the seven classes",
+            "images",
+            gxe.ExpectColumnValuesToBeInSet(column="dx", value_set=list(LABELS)),
+        ),
+        _Rule(
+            "a lesion has one diagnosis",
+            "images",
+            between(column="diagnoses_of_lesion", min_value=1, max_value=1),
+        ),
+        _Rule(
+            "perceptual hashes are 16 hexadecimal digits",
+            "images",
+            gxe.ExpectColumnValuesToMatchRegex(column="phash", regex=r"^[0-9a-f]{16}$"),
+        ),
+        # Age and sex only describe patients; no model reads them, so they stop nothing.
+        _Rule(
+            f"known ages lie between 0 and {config.max_age} years",
+            "images",
+            between(column="age", min_value=0, max_value=config.max_age, severity="warning"),
+        ),
+        _Rule(
+            "sex is male, female or unknown",
+            "images",
+            gxe.ExpectColumnValuesToBeInSet(
+                column="sex", value_set=list(SEXES), severity="warning"
+            ),
+        ),
+        *graded(
+            f"the shorter side has at least {config.min_source_pixels} pixels",
+            "images",
+            between,
+            config.mostly,
+            column="shorter_side",
+            min_value=config.min_source_pixels,
+        ),
+        *graded(
+            f"brightness lies between {config.min_brightness:g} and {config.max_brightness:g}",
+            "images",
+            between,
+            config.mostly,
+            column="brightness",
+            min_value=config.min_brightness,
+            max_value=config.max_brightness,
+        ),
+        *graded(
+            f"contrast is at least {config.min_contrast:g}",
+            "images",
+            between,
+            config.mostly,
+            column="contrast",
+            min_value=config.min_contrast,
+        ),
+        *graded(
+            "no file is missing",
+            "files",
+            gxe.ExpectColumnValuesToNotBeInSet,
+            config.mostly,
+            column="status",
+            value_set=["missing"],
+        ),
+        _Rule(
+            "no image was put aside",
+            "files",
+            gxe.ExpectColumnValuesToBeInSet(
+                column="status", value_set=[USABLE], severity="warning"
+            ),
+        ),
+        _Rule(
+            f"every class has at least {config.min_lesions_per_class} lesions",
+            "classes",
+            between(column="lesions", min_value=config.min_lesions_per_class),
+        ),
+        _Rule(
+            f"no class has more than {config.max_class_share:.0%} of the images",
+            "classes",
+            between(column="share", max_value=config.max_class_share, severity="warning"),
+        ),
+    ]
+
+
+def _expectations() -> Any:
+    """Import Great Expectations where it is used: it takes seconds."""
+    # The import itself logs some two hundred lines at INFO, so the level is set before it.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    import great_expectations.expectations as gxe
+
+    return gxe
+
+
+def _run(rules: Sequence[_Rule], tables: Mapping[TableName, pd.DataFrame]) -> list[CheckResult]:
+    """Run rules in an ephemeral context that writes no file and shows no progress bar."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    source = context.data_sources.add_pandas("skin_lesions")
+    results: dict[int, CheckResult] = {}
+    for name, table in tables.items():
+        # Great Expectations answers in an order of its own; the rule's number brings ours back.
+        chosen = {number: rule for number, rule in enumerate(rules) if rule.table == name}
+        suite = gx.ExpectationSuite(name=name)
+        for number, rule in chosen.items():
+            suite.add_expectation(rule.expectation.copy(update={"meta": {"rule": number}}))
+        batch = (
+            source.add_dataframe_asset(name)
+            .add_batch_definition_whole_dataframe("all")
+            .get_batch({"dataframe": table})
+        )
+        # Schema rules run before the column that names rows is known to exist.
+        index = [_ROW_NAME[name]] if _ROW_NAME[name] in table else []
+        validated = batch.validate(
+            suite,
+            result_format={
+                "result_format": "COMPLETE",
+                "unexpected_index_column_names": index,
+                "return_unexpected_index_query": False,
+            },
+        )
+        for result in validated.results:
+            number = result.expectation_config.meta["rule"]
+            results[number] = _check_result(chosen[number], result)
+    return [results[number] for number in sorted(results)]
+
+
+def _check_result(rule: _Rule, result: "ExpectationValidationResult") -> CheckResult:
+    row_name = _ROW_NAME[rule.table]
+    rows = tuple(
+        str(row[row_name])
+        for row in result.result.get("unexpected_index_list") or ()
+        if row_name in row
+    )
+    return CheckResult(
+        name=rule.name,
+        table=rule.table,
+        severity="critical" if rule.expectation.severity == "critical" else "warning",
+        success=bool(result.success),
+        detail=_detail(result),
+        failing_rows=rows[:_MAX_NAMED_ROWS],
+        failing_count=int(result.result.get("unexpected_count") or 0),
+    )
+
+
+def _detail(result: "ExpectationValidationResult") -> str:
+    """Say in words what was observed; every kind of expectation answers in its own shape."""
+    error = _exception_message(result.exception_info or {})
+    if error:
+        return f"could not be checked: {error}"
+    found = result.result
+    if "unexpected_count" in found and "element_count" in found:
+        text = f"{found['unexpected_count']} of {found['element_count']} rows break it"
+        values = list(dict.fromkeys(map(str, found.get("partial_unexpected_list") or ())))
+        return f"{text}: {', '.join(values[:5])}" if values else text
+    missing = ((found.get("details") or {}).get("mismatched") or {}).get("missing")
+    if missing:
+        return f"missing: {', '.join(sorted(missing))}"
+    observed = found.get("observed_value")
+    if isinstance(observed, list):
+        return f"found {len(observed)}"
+    return f"found {observed}"
+
+
+def _exception_message(info: Mapping[str, Any]) -> str:
+    """Read both shapes of `exception_info`: flat, or one entry for each failed metric."""
+    if "raised_exception" in info:
+        return str(info["exception_message"] or "") if info["raised_exception"] else ""
+    messages = [str(entry["exception_message"]) for entry in info.values()]
+    return "; ".join(dict.fromkeys(messages))

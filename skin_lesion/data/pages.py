@@ -1,0 +1,70 @@
+"""The frame of the HTML pages that stand in artifacts: one file each, no network, fit for print."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+_STYLE = """
+:root { color-scheme: light; }
+body { margin: 0 auto; max-width: 62rem; padding: 2rem 1.5rem 4rem; background: #fff; color: #1c2430;
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; }
+p { margin: .3rem 0 .8rem; } .quiet { color: #5b6675; }
+.verdict { display: inline-block; padding: .25rem .8rem; border-radius: 1rem; font-weight: 600; }
+.good { background: #e2f3e6; color: #14602b; } .bad { background: #fbe3e1; color: #97190f; }
+.look { background: #fdf0d2; color: #7a4f00; }
+.cards { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1.2rem 0; }
+.card { flex: 1 1 8rem; border: 1px solid #dde2e8; border-radius: .5rem; padding: .7rem 1rem; }
+.card b { display: block; font-size: 1.5rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; width: 100%; } caption { text-align: left; color: #5b6675; }
+th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid #e6eaef;
+  vertical-align: top; } th { color: #5b6675; font-weight: 600; border-bottom-color: #c4ccd6; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.bar { background: #eef1f5; border-radius: .25rem; min-width: 8rem; }
+.bar i { display: block; height: .8rem; border-radius: .25rem; background: #3b6ea8; }
+code { font: .88em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+"""
+
+
+def page(title: str, body: Iterable[str]) -> str:
+    """A whole page; `body` is HTML already, `title` is text."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
+        f"<body>\n<h1>{escape(title)}</h1>\n" + "\n".join(body) + "\n</body></html>\n"
+    )
+
+
+def cards(figures: Iterable[tuple[str, str]]) -> str:
+    """Large figures side by side: (value, what it is), both text."""
+    inner = "".join(
+        f'<div class="card"><b>{escape(value)}</b>{escape(name)}</div>' for value, name in figures
+    )
+    return f'<div class="cards">{inner}</div>'
+
+
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], numbers: frozenset[int] = frozenset()
+) -> str:
+    """A table whose cells are HTML already; the columns in `numbers` are set flush right."""
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        return "".join(
+            f"<{tag}{' class=number' if i in numbers else ''}>{cell}</{tag}>"
+            for i, cell in enumerate(cells)
+        )
+
+    head = line("th", [escape(cell) for cell in header])
+    body = "\n".join(f"<tr>{line('td', row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>"
+
+
+def bar(share: float, largest: float = 1.0) -> str:
+    """A horizontal bar of a share, drawn relative to the largest one."""
+    width = 100.0 * share / largest if largest > 0 else 0.0
+    return f'<div class="bar"><i style="width:{width:.1f}%"></i></div>'
+
+
+def mark(kind: str, text: str) -> str:
+    """A coloured label; `kind` is `good`, `look` or `bad`, and the words say the same."""
+    return f'<span class="verdict {kind}">{escape(text)}</span>'
