@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from skin_lesion.evaluation.summary import CalibrationFigures
 from skin_lesion.inference import softmax
 
-# A model without a mistake on validation would be fitted to temperature 0, that is to certainty;
-# the bounds keep its probabilities finite, and the report says that one was met.
+# A model worse than chance would be fitted to an endless temperature.
 TEMPERATURE_BOUNDS = (0.05, 20.0)
 
 
@@ -89,12 +88,16 @@ def negative_log_likelihood(
 def fit_temperature(logits: NDArray[np.floating], truth: NDArray[np.int64]) -> float:
     """Temperature that minimises the negative log-likelihood, within `TEMPERATURE_BOUNDS`.
 
-    The likelihood is log-concave in 1 / temperature, so there is one minimum.
+    The likelihood is log-concave in 1 / temperature, so there is one minimum; but without a single
+    mistake it lies at temperature 0, that is at certainty. A sample without mistakes does not
+    warrant that, so the temperature is then left at 1.
 
     Args:
         logits: Shape (N, 7), N at least 1.
         truth: Index of the true class, shape (N,).
     """
+    if (logits.argmax(axis=1) == truth).all():
+        return 1.0
     from scipy.optimize import minimize_scalar
 
     fit = minimize_scalar(
@@ -148,7 +151,8 @@ def calibrate(
     temperature = fit_temperature(logits, truth)
     return CalibrationFigures(
         temperature=temperature,
-        at_bound=any(abs(np.log(temperature / bound)) < 1e-3 for bound in TEMPERATURE_BOUNDS),
+        identified=bool((logits.argmax(axis=1) != truth).any())
+        and not any(abs(np.log(temperature / bound)) < 1e-3 for bound in TEMPERATURE_BOUNDS),
         folds=folds,
         fold_temperatures=tuple(fold_temperatures),
         bins=bins,

@@ -1,6 +1,7 @@
 """Training curves, as PNG pictures."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 from skin_lesion.evaluation.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, dress, new_figure, png
 from skin_lesion.modeling.history import History
@@ -37,7 +38,7 @@ def _phase(history: History) -> bytes:
     if not history.records:
         raise ValueError(f"phase {history.phase!r} has no epochs; expected at least one")
     epochs = [record.epoch + 1 for record in history.records]
-    figure = new_figure(8.0, 8.0)
+    figure = new_figure(9.6, 7.6)
     loss, score, rate = figure.subplots(3, 1, height_ratios=(3, 3, 1.2), sharex=True)
     for axes, lines in ((loss, _LOSS), (score, _SCORES)):
         for metric, name, colour, marker in lines:
@@ -64,7 +65,7 @@ def _phase(history: History) -> bytes:
         linewidth=1.5,
     )
     title = _TITLES.get(history.phase, history.phase)
-    dress(loss, f"{title}: {history.description}", "", "Loss (cross-entropy, nats)")
+    dress(loss, fill(f"{title}: {history.description}", 95), "", "Loss (cross-entropy, nats)")
     dress(score, "", "", "Score, 0 to 1")
     dress(rate, "", "Epoch (counted over all phases)", "Learning rate")
     for axes in (loss, score, rate):

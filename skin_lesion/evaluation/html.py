@@ -116,10 +116,10 @@ def _per_class(figures: SplitFigures) -> str:
 def _calibration(summary: ReportSummary) -> str:
     fit = summary.calibration
     warning = (
-        " The fit ran into the end of its range: the model makes no mistake on validation, or only "
-        "wild ones, and its confidence means little."
-        if fit.at_bound
-        else ""
+        ""
+        if fit.identified
+        else " Validation could not tell the temperature: the model made no mistake there, or did no "
+        "better than chance. Its confidence means little."
     )
     return _table(
         ("Validation", "Temperature 1", "Cross-fitted"),

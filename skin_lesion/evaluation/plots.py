@@ -1,10 +1,12 @@
 """Figures of an evaluation, as PNG pictures."""
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skin_lesion.evaluation.calibration import ReliabilityBins, reliability_bins
+from skin_lesion.evaluation.calibration import reliability_bins
 from skin_lesion.evaluation.metrics import true_classes
 from skin_lesion.evaluation.style import (
     BLUE,
@@ -33,15 +35,11 @@ def draw_all(summary: ReportSummary, predictions: pd.DataFrame) -> dict[str, byt
     test = predictions[predictions["split"] == "test"]
     logits = test[[f"logit_{label}" for label in LABELS]].to_numpy()
     truth = true_classes(test)
-    probabilities = softmax(logits, summary.temperature)
-    bins = summary.calibration.bins
     return {
         "confusion_matrix": confusion_matrix(summary.test),
-        "roc": roc_curves(truth, probabilities, summary.test),
+        "roc": roc_curves(truth, softmax(logits, summary.temperature), summary.test),
         "reliability": reliability_diagram(
-            reliability_bins(softmax(logits), truth, bins),
-            reliability_bins(probabilities, truth, bins),
-            summary.temperature,
+            logits, truth, summary.temperature, summary.calibration.bins
         ),
         "per_class": per_class_bars(summary.test),
     }
@@ -52,7 +50,7 @@ def confusion_matrix(figures: SplitFigures) -> bytes:
     counts = np.array(figures.confusion)
     of_class = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, of_class, out=np.zeros(counts.shape), where=of_class > 0)
-    figure = new_figure(8.6, 7.0)
+    figure = new_figure(9.4, 7.2)
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (row, column), count in np.ndenumerate(counts):
@@ -76,7 +74,7 @@ def confusion_matrix(figures: SplitFigures) -> bytes:
         fontsize=8,
     )
     axes.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
+    bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, aspect=35)
     bar.set_label("Share of the true class", fontsize=9, color=INK)
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     bar.ax.tick_params(labelsize=8)
@@ -94,7 +92,7 @@ def roc_curves(
         probabilities: Shape (N, 7).
         figures: Where the areas stand.
     """
-    figure = new_figure(7.6, 6.4)
+    figure = new_figure(7.0, 7.0)
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
     missing = []
@@ -137,39 +135,64 @@ def roc_curves(
 
 
 def reliability_diagram(
-    before: ReliabilityBins, after: ReliabilityBins, temperature: float
+    logits: NDArray[np.floating], truth: NDArray[np.int64], temperature: float, bins: int
 ) -> bytes:
-    """Accuracy against confidence, before and after calibration, above the images in each bin."""
-    figure = new_figure(6.6, 6.8)
-    axes, counts = figure.subplots(2, 1, height_ratios=(4, 1), sharex=True)
+    """Accuracy against confidence before and after calibration, above how sure the model is.
+
+    Args:
+        logits: Shape (N, 7).
+        truth: Index of the true class, shape (N,).
+        temperature: Frozen temperature.
+        bins: Equal-mass bins.
+    """
+    figure = new_figure(6.8, 7.4)
+    axes, shares = figure.subplots(2, 1, height_ratios=(4, 1.2), sharex=True)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (2, 3)), label="Ideal")
-    for bins, colour, marker, name in (
-        (before, ORANGE, "s", "Before calibration"),
-        (after, BLUE, "o", f"After, temperature {temperature:.2f}"),
+    for divisor, colour, marker, name in (
+        (1.0, ORANGE, "s", "Before calibration"),
+        (temperature, BLUE, "o", f"After (temperature {temperature:.2f})"),
     ):
+        probabilities = softmax(logits, divisor)
+        points = reliability_bins(probabilities, truth, bins)
+        label = f"{name}: ECE {points.calibration_error:.3f}"
+        axes.plot(points.confidence, points.accuracy, color=colour, linewidth=0.8, alpha=0.5)
         axes.plot(
-            bins.confidence,
-            bins.accuracy,
+            points.confidence,
+            points.accuracy,
+            marker,
             color=colour,
-            marker=marker,
-            markersize=5,
-            linewidth=1.5,
-            label=f"{name}: ECE {bins.calibration_error:.3f}",
+            markersize=6,
+            markeredgecolor="white",
+            label=label,
         )
-        counts.vlines(bins.confidence, 0, bins.count, color=colour, linewidth=2)
-        counts.plot(bins.confidence, bins.count, marker, color=colour, markersize=3.5)
-    n = int(after.count.sum())
-    dress(axes, f"Reliability, test split ({n} images)", "", "Accuracy (share of right answers)")
-    dress(counts, "", "Confidence (probability of the top class)", "Images in bin")
+        top = probabilities.max(axis=1)
+        shares.hist(
+            top,
+            bins=np.linspace(0, 1, 26),
+            weights=np.full(len(top), 100 / len(top)),
+            histtype="step",
+            color=colour,
+            linewidth=1.6,
+        )
+    dress(axes, f"Reliability, test split ({len(truth)} images)", "", "Share of right answers")
+    dress(shares, "", "Confidence (probability of the top class)", "Images (%)")
     axes.set(xlim=(0, 1.01), ylim=(-0.01, 1.02))
-    counts.set_ylim(bottom=0)
     axes.legend(loc="upper left", fontsize=8.5, frameon=False)
+    axes.text(
+        0.98,
+        0.02,
+        f"Each point: about {len(truth) / bins:.0f} images",
+        transform=axes.transAxes,
+        ha="right",
+        fontsize=8,
+        color=MUTED,
+    )
     return png(figure)
 
 
 def per_class_bars(figures: SplitFigures) -> bytes:
     """Precision, recall, F1 and AUC of each class, side by side."""
-    figure = new_figure(10.0, 4.8)
+    figure = new_figure(11.0, 4.8)
     axes = figure.add_subplot()
     scores = (
         ("Precision", "precision", BLUE),
@@ -195,6 +218,7 @@ def per_class_bars(figures: SplitFigures) -> bytes:
                 fontsize=6.5,
                 color=INK,
                 rotation=90,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85},
             )
     axes.axhline(
         figures.macro_f1,
@@ -231,6 +255,5 @@ def _where(figures: SplitFigures) -> str:
 
 
 def _wrapped(label: str) -> str:
-    """Name over at most two lines, then the code."""
-    head, _, tail = CLASS_NAMES[label].partition(" ")
-    return f"{head}\n{tail} ({label})" if tail else f"{head}\n({label})"
+    """Name and code on short lines, for an axis."""
+    return fill(f"{CLASS_NAMES[label]} ({label})", width=15, break_long_words=False)

@@ -92,8 +92,9 @@ class CalibrationFigures(Figures):
     Attributes:
         fitted_on: The only split that was looked at.
         temperature: Fitted on all of it and frozen.
-        at_bound: Whether the fit ran into the end of the allowed range, as it does where the model
-            makes no mistake on validation; the confidence then means little.
+        identified: False where validation could not tell the temperature: without a mistake there
+            the likelihood rises towards certainty without end, and the temperature is left at 1; or
+            the fit ran into the end of the allowed range.
         folds: Lesion-grouped folds of the cross-fit.
         fold_temperatures: Temperature fitted without each fold.
         bins: Equal-mass bins of the calibration error.
@@ -105,7 +106,7 @@ class CalibrationFigures(Figures):
 
     fitted_on: Literal["val"] = "val"
     temperature: float
-    at_bound: bool
+    identified: bool
     folds: int
     fold_temperatures: tuple[float, ...]
     bins: int

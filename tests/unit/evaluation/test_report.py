@@ -1,0 +1,170 @@
+import dataclasses
+import re
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from skin_lesion.evaluation.report import EvaluationReport, evaluate
+from skin_lesion.evaluation.summary import ReportSummary
+from skin_lesion.inference import softmax
+from skin_lesion.labels import LABELS
+from skin_lesion.modeling.bundle import ModelBundle
+from skin_lesion.settings import EvaluateConfig
+
+CONFIG = EvaluateConfig(batch_size=10, calibration_bins=8)
+
+
+@pytest.fixture(scope="module")
+def report(small_world) -> EvaluationReport:
+    return run(small_world)
+
+
+def run(world, config: EvaluateConfig = CONFIG) -> EvaluationReport:
+    return evaluate(world.bundle, world.images, world.split, world.manifest, config, seed=3)
+
+
+def with_labels(world, split: str):
+    """The same world with the labels of a split shifted by one, as if made that way."""
+    rows = world.split.rows.copy()
+    hit = rows["split"] == split
+    rows.loc[hit, "dx"] = [LABELS[(LABELS.index(dx) + 1) % 7] for dx in rows.loc[hit, "dx"]]
+    images = world.manifest.images.assign(dx=rows["dx"])
+    manifest = dataclasses.replace(world.manifest, images=images, _cache={})
+    contract = world.bundle.contract.model_copy(update={"data_fingerprint": manifest.fingerprint})
+    return dataclasses.replace(
+        world,
+        split=dataclasses.replace(world.split, rows=rows),
+        manifest=manifest,
+        bundle=ModelBundle(world.bundle.path, contract),
+    )
+
+
+def test_what_is_measured_is_the_model_that_is_served(small_world, report):
+    import keras
+
+    rows = small_world.split.indices("test")
+    model = keras.models.load_model(small_world.bundle.keras_path)
+    expected = model.predict(small_world.images.open()[rows], verbose=0)
+    test = report.predictions[report.predictions["split"] == "test"]
+    np.testing.assert_allclose(test[[f"logit_{label}" for label in LABELS]], expected, atol=1e-3)
+    truth = [LABELS.index(dx) for dx in small_world.split.rows["dx"].iloc[rows]]
+    assert report.summary.test.accuracy == np.mean(expected.argmax(axis=1) == truth)
+
+
+def test_predictions_tell_each_image_of_validation_and_test_once(small_world, report):
+    table = report.predictions
+    rows = small_world.split.rows
+    measured = rows[rows["split"].isin(["val", "test"])]
+    assert list(table.columns) == [
+        "image_id", "lesion_id", "group", "dx", "split",
+        *(f"logit_{label}" for label in LABELS), *(f"p_{label}" for label in LABELS),
+    ]  # fmt: skip
+    keys = ["image_id", "lesion_id", "group", "dx", "split"]
+    pd.testing.assert_frame_equal(
+        table[keys].sort_values("image_id", ignore_index=True),
+        measured[keys].sort_values("image_id", ignore_index=True),
+    )
+    logits = table[[f"logit_{label}" for label in LABELS]].to_numpy()
+    np.testing.assert_allclose(
+        table[[f"p_{label}" for label in LABELS]], softmax(logits, report.summary.temperature)
+    )
+
+
+def test_poisoned_test_labels_change_nothing_that_was_fitted(small_world, report):
+    poisoned = run(with_labels(small_world, "test")).summary
+    assert poisoned.calibration == report.summary.calibration
+    assert poisoned.temperature == report.summary.temperature
+    assert poisoned.val == report.summary.val
+    assert poisoned.test.accuracy != report.summary.test.accuracy
+
+
+def test_poisoned_validation_labels_do_change_what_was_fitted(small_world, report):
+    poisoned = run(with_labels(small_world, "val")).summary
+    assert poisoned.temperature != report.summary.temperature
+    assert poisoned.test.accuracy == report.summary.test.accuracy
+
+
+def test_calibration_improves_the_likelihood_of_an_overconfident_model(report):
+    summary = report.summary
+    assert summary.temperature > 1
+    assert summary.calibration.nll_cross_fitted < summary.calibration.nll_uncalibrated
+    assert summary.test.nll < summary.test.nll_uncalibrated
+
+
+def test_the_temperature_already_in_the_contract_changes_nothing(small_world, report):
+    contract = small_world.bundle.contract.model_copy(update={"temperature": 9.0})
+    other = dataclasses.replace(small_world, bundle=ModelBundle(small_world.bundle.path, contract))
+    assert run(other).summary == report.summary
+
+
+def test_batch_size_changes_no_figure(small_world, report):
+    whole = run(small_world, EvaluateConfig(batch_size=500, calibration_bins=8)).summary
+    assert whole.temperature == pytest.approx(report.summary.temperature, rel=1e-4)
+    assert whole.test.confusion == report.summary.test.confusion
+
+
+def test_the_summary_keeps_the_contract_of_report_json(small_world, report):
+    text = report.summary.model_dump_json()
+    assert ReportSummary.model_validate_json(text) == report.summary
+    test = report.summary.model_dump()["test"]
+    names = {"accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc",
+             "melanoma_auc", "malignant_auc", "ece", "n_images", "n_lesions"}  # fmt: skip
+    assert names <= test.keys()
+    assert set(test["per_class"]) == set(LABELS)
+    assert set(test["per_class"]["mel"]) == {"precision", "recall", "f1", "auc", "n"}
+    assert (test["n_images"], test["n_lesions"]) == (84, 42)
+    assert (test["purpose"], report.summary.val.purpose) == ("test", "selection")
+    assert report.summary.split_hash == small_world.split.split_hash
+    assert report.summary.bundle_hash == small_world.bundle.bundle_hash
+
+
+@pytest.mark.parametrize("field", ["data_fingerprint", "split_hash"])
+def test_a_model_trained_on_other_data_or_another_split_is_refused(small_world, field):
+    contract = small_world.bundle.contract.model_copy(update={field: "0" * 64})
+    other = dataclasses.replace(small_world, bundle=ModelBundle(small_world.bundle.path, contract))
+    with pytest.raises(ValueError, match="may have been seen in training"):
+        run(other)
+
+
+def test_tables_that_list_different_images_are_refused(small_world):
+    rows = small_world.split.rows.iloc[::-1].reset_index(drop=True)
+    split = dataclasses.replace(small_world.split, rows=rows)
+    with pytest.raises(ValueError, match="different images"):
+        run(dataclasses.replace(small_world, split=split))
+    images = dataclasses.replace(small_world.images, shape=(7, 24, 32, 3))
+    with pytest.raises(ValueError, match="one row for each picture"):
+        run(dataclasses.replace(small_world, images=images))
+
+
+def test_figures_are_pictures(report):
+    assert {"confusion_matrix", "roc", "reliability", "per_class"} <= report.figures.keys()
+    for data in report.figures.values():
+        picture = Image.open(BytesIO(data))
+        assert picture.format == "PNG"
+        assert min(picture.size) > 400
+
+
+def test_the_page_needs_no_other_file_and_no_network(report):
+    page = report.to_html()
+    assert page.count("<img") == len(report.figures)
+    assert all(source.startswith("data:image/png;base64,")
+               for source in re.findall(r'(?:src|href)="([^"]*)"', page))  # fmt: skip
+    assert "http" not in re.sub(r"base64,[^\"]*", "", page)
+    assert "research only" in page
+    assert f"{report.summary.test.macro_f1:.3f}" in page
+
+
+def test_the_page_warns_where_the_model_knows_only_synthetic_pictures(report):
+    real = dataclasses.replace(
+        report, summary=report.summary.model_copy(update={"synthetic_only": False})
+    )
+    assert "computer-drawn" in report.to_html()
+    assert "computer-drawn" not in real.to_html()
+
+
+def test_the_page_escapes_what_it_is_given(report):
+    evil = report.summary.model_copy(update={"licence": "<script>alert(1)</script>"})
+    assert "<script>" not in dataclasses.replace(report, summary=evil).to_html()

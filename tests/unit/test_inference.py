@@ -1,0 +1,189 @@
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.special import softmax as scipy_softmax
+
+from skin_lesion.data.images import ImageError, PixelSpec, read_pixels
+from skin_lesion.inference import Predictor, ServingModel, malignant_probability, softmax
+from skin_lesion.labels import LABELS
+from skin_lesion.modeling.bundle import ModelBundle
+
+
+def encoded(pixels: np.ndarray) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def model(small_world) -> ServingModel:
+    return ServingModel.load(small_world.bundle)
+
+
+@pytest.fixture(scope="module")
+def pixels(small_world) -> np.ndarray:
+    return small_world.images.open()[:11]
+
+
+def test_serving_imports_no_training_framework(small_world, root: Path):
+    code = (
+        "import sys, pathlib\n"
+        "from skin_lesion.inference import Predictor\n"
+        "from skin_lesion.modeling.bundle import ModelBundle\n"
+        "predictor = Predictor(ModelBundle.open(pathlib.Path(sys.argv[1])))\n"
+        "picture = sys.stdin.buffer.read()\n"
+        "assert predictor.predict([picture])[0].status == 'ok'\n"
+        "predictor.heat_map(picture, 'mel')\n"
+        "heavy = {'tensorflow', 'keras', 'jax', 'torch', 'mlflow', 'zenml', 'matplotlib'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    picture = encoded(small_world.images.open()[0])
+    command = [sys.executable, "-c", code, str(small_world.bundle.path)]
+    subprocess.run(command, input=picture, cwd=root, check=True, timeout=120)
+
+
+def test_serving_model_agrees_with_the_keras_model(small_world, model, pixels):
+    import keras
+
+    reference = keras.models.load_model(small_world.bundle.keras_path).predict(pixels, verbose=0)
+    np.testing.assert_allclose(model.run(pixels).logits, reference, atol=1e-4)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 11, 64])
+def test_batch_size_changes_no_result(model, pixels, batch_size):
+    whole = model.run(pixels, batch_size=11, with_features=True)
+    parts = model.run(pixels, batch_size=batch_size, with_features=True)
+    np.testing.assert_allclose(parts.logits, whole.logits, atol=1e-5)
+    np.testing.assert_allclose(parts.features, whole.features, atol=1e-5)
+
+
+def test_logits_are_the_head_applied_to_the_mean_of_the_features(small_world, model, pixels):
+    with np.load(small_world.bundle.serving_path.with_name("head.npz")) as head:
+        outputs = model.run(pixels, with_features=True)
+        expected = outputs.features.mean(axis=(1, 2)) @ head["kernel"] + head["bias"]
+    np.testing.assert_allclose(outputs.logits, expected, atol=1e-3)
+
+
+def test_threads_do_not_disturb_each_other(small_world, model):
+    pictures = np.array(small_world.images.open()[:48])
+    serial = model.run(pictures, batch_size=1).logits
+    with ThreadPoolExecutor(8) as pool:
+        parallel = list(pool.map(lambda i: model.run(pictures[i : i + 1]).logits[0], range(48)))
+    np.testing.assert_allclose(parallel, serial, atol=1e-5)
+
+
+def test_no_pictures_give_no_logits(model, pixels):
+    assert model.run(pixels[:0]).logits.shape == (0, 7)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((2, 24, 32, 3), np.float32),
+        np.zeros((2, 32, 24, 3), np.uint8),
+        np.zeros((24, 32, 3), np.uint8),
+    ],
+)
+def test_pixels_that_break_the_contract_are_refused(model, wrong):
+    with pytest.raises(ValueError, match="expected uint8"):
+        model.run(wrong)
+
+
+def test_logits_that_are_not_finite_are_an_error(small_world, pixels):
+    class Broken:
+        def create_infer_request(self):
+            return self
+
+        def infer(self, inputs):
+            return {"logits": np.full((len(inputs[0]), 7), np.nan, np.float32)}
+
+    broken = ServingModel(Broken(), np.zeros((12, 7), np.float32), small_world.bundle.contract)
+    with pytest.raises(ValueError, match="not finite"):
+        broken.run(pixels)
+
+
+@pytest.mark.parametrize("change", [{"labels": LABELS[::-1]}, {"input_height": 99}])
+def test_a_bundle_that_breaks_its_contract_is_refused(small_world, change):
+    contract = small_world.bundle.contract.model_copy(update=change)
+    with pytest.raises(ValueError, match="expected"):
+        ServingModel.load(ModelBundle(small_world.bundle.path, contract))
+
+
+def test_softmax_divides_by_the_temperature_of_each_row():
+    logits = np.array([[1.0, 2.0, 4.0], [0.0, -3.0, 1.0]], np.float32)
+    temperatures = np.array([0.5, 2.0])
+    expected = scipy_softmax(logits / temperatures[:, None], axis=1)
+    np.testing.assert_allclose(softmax(logits, temperatures), expected)
+    np.testing.assert_allclose(softmax(logits, 2.0)[1], expected[1])
+
+
+def test_softmax_survives_huge_logits():
+    np.testing.assert_array_equal(softmax(np.array([[1e5, 0.0], [-1e5, 0.0]])), [[1, 0], [0, 1]])
+
+
+def test_malignant_probability_sums_mel_bcc_and_akiec():
+    row = np.array([[0.1, 0.2, 0.05, 0.05, 0.3, 0.25, 0.05]])
+    np.testing.assert_allclose(malignant_probability(row), [0.6])
+
+
+def test_one_answer_for_each_picture_in_order_whatever_the_bytes(small_world):
+    picture = encoded(small_world.images.open()[0])
+    other = encoded(small_world.images.open()[1])
+    files = [picture, b"", other, b"no picture", picture[: len(picture) // 2], picture]
+    answers = Predictor(small_world.bundle, batch_size=2).predict(files)
+    expected = ["ok", "unreadable", "ok", "unreadable", "unreadable", "ok"]
+    assert [answer.status for answer in answers] == expected
+    assert answers[0] == answers[5] != answers[2]
+    for answer in answers:
+        if answer.status == "ok":
+            assert answer.reason is None
+            assert sum(answer.probabilities.values()) == pytest.approx(1.0)
+            assert answer.prediction == max(answer.probabilities, key=answer.probabilities.get)
+            assert answer.malignant_probability == pytest.approx(
+                sum(answer.probabilities[label] for label in ("mel", "bcc", "akiec"))
+            )
+        else:
+            assert answer.reason
+            assert answer.probabilities is answer.prediction is None
+            assert answer.malignant_probability is None
+
+
+def test_no_files_give_no_answers(small_world):
+    assert Predictor(small_world.bundle).predict([]) == []
+
+
+def test_predictions_use_the_training_pixels_and_the_contract_temperature(small_world, tmp_path):
+    contract = small_world.bundle.contract.model_copy(update={"temperature": 3.0})
+    bundle = small_world.bundle.with_contract(contract, tmp_path / "calibrated")
+    # Another size than the input's, so that resizing matters.
+    picture = encoded(np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8))
+    spec = PixelSpec(24, 32, "stretch", 24, 32)
+    logits = ServingModel.load(bundle).run(read_pixels(picture, spec)[None]).logits
+    answer = Predictor(bundle).predict([picture])[0]
+    np.testing.assert_allclose(list(answer.probabilities.values()), softmax(logits, 3.0)[0])
+    assert tuple(answer.probabilities) == LABELS
+
+
+def test_heat_map_lies_on_the_feature_grid_and_peaks_at_one(small_world):
+    predictor = Predictor(small_world.bundle)
+    picture = encoded(small_world.images.open()[0])
+    label = predictor.predict([picture])[0].prediction
+    heat_map = predictor.heat_map(picture, label)
+    assert heat_map.pixels.shape == (24, 32, 3)
+    assert heat_map.heat.shape == (6, 8)
+    assert heat_map.heat.min() >= 0
+    assert heat_map.heat.max() == 1
+
+
+def test_heat_map_of_an_unknown_class_or_a_broken_picture_is_an_error(small_world):
+    predictor = Predictor(small_world.bundle)
+    with pytest.raises(ValueError, match="melanoma"):
+        predictor.heat_map(encoded(small_world.images.open()[0]), "melanoma")
+    with pytest.raises(ImageError):
+        predictor.heat_map(b"no picture", "mel")
