@@ -1,0 +1,1 @@
+"""Pipelines and the console script: wiring only."""

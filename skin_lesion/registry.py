@@ -1,0 +1,164 @@
+"""Versions of the model in the MLflow registry."""
+
+import importlib.metadata
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+import skin_lesion
+from skin_lesion.evaluation.summary import ReportSummary
+from skin_lesion.labels import LABELS
+from skin_lesion.modeling.bundle import ModelBundle
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.models import ModelSignature
+
+# What `skin_lesion.pyfunc` imports, directly or not; no training framework is among it.
+SERVING_PACKAGES = ("mlflow", "numpy", "openvino", "pandas", "pillow", "pydantic")
+TAGGED_FIGURES = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "macro_auc",
+    "melanoma_auc",
+    "malignant_auc",
+    "ece",
+)
+
+
+class RegisteredVersion(BaseModel):
+    """One version of a registered model.
+
+    Attributes:
+        name: Name of the registered model.
+        version: MLflow's number.
+        uri: Address of the logged model, `models:/m-…`; it stays valid whatever happens to aliases.
+        bundle_hash: Hash of the bundle inside.
+        run_id: MLflow run that registered it.
+        created: True where this call made it; False where it was there before.
+        tags: The tags of the version.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: int
+    uri: str
+    bundle_hash: str
+    run_id: str
+    created: bool
+    tags: dict[str, str]
+
+
+def register_bundle(bundle: ModelBundle, summary: ReportSummary, name: str) -> RegisteredVersion:
+    """Register a bundle with its figures, unless the very same bundle is registered already.
+
+    It is logged to the active MLflow run as a pyfunc written as models from code: nothing in it is
+    pickled, and the library travels with it.
+
+    Args:
+        bundle: The model with its final contract.
+        summary: What was measured on it.
+        name: Registered model.
+    """
+    bundle_hash = bundle.bundle_hash
+    found = find_bundle(name, bundle_hash)
+    if found is not None:
+        return found
+
+    import mlflow
+
+    logged = mlflow.pyfunc.log_model(
+        name="model",
+        python_model=str(Path(skin_lesion.__file__).with_name("pyfunc.py")),
+        artifacts={"bundle": str(bundle.path)},
+        code_paths=[str(Path(skin_lesion.__file__).parent)],
+        pip_requirements=serving_requirements(),
+        signature=signature(),
+        input_example=input_example(bundle),
+    )
+    version = mlflow.register_model(
+        f"models:/{logged.model_id}", name, tags=_tags(bundle, bundle_hash, summary)
+    )
+    return _record(version, created=True)
+
+
+def find_bundle(name: str, bundle_hash: str) -> RegisteredVersion | None:
+    """The newest usable version that holds a bundle of this hash."""
+    import mlflow
+
+    versions = mlflow.MlflowClient().search_model_versions(
+        f"name = '{name}' and tags.bundle_hash = '{bundle_hash}'"
+    )
+    usable = [version for version in versions if version.status == "READY"]
+    if not usable:
+        return None
+    return _record(max(usable, key=lambda version: int(version.version)), created=False)
+
+
+def signature() -> "ModelSignature":
+    """What the pyfunc takes and gives."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.binary, "image")]),
+        outputs=Schema(
+            [
+                *(ColSpec(DataType.double, label, required=False) for label in LABELS),
+                ColSpec(DataType.string, "prediction", required=False),
+                ColSpec(DataType.double, "malignant_probability", required=False),
+                ColSpec(DataType.string, "status"),
+                ColSpec(DataType.string, "reason", required=False),
+            ]
+        ),
+    )
+
+
+def input_example(bundle: ModelBundle) -> "pd.DataFrame":
+    """One row with an encoded picture of the model's input size: a smooth skin-coloured square."""
+    import pandas as pd
+    from PIL import Image
+
+    contract = bundle.contract
+    buffer = io.BytesIO()
+    size = (contract.input_width, contract.input_height)
+    Image.new("RGB", size, (214, 170, 150)).save(buffer, format="PNG")
+    return pd.DataFrame({"image": [buffer.getvalue()]})
+
+
+def serving_requirements() -> list[str]:
+    """Packages that the pyfunc needs, at the versions it was made with."""
+    return [f"{name}=={importlib.metadata.version(name)}" for name in SERVING_PACKAGES]
+
+
+def _tags(bundle: ModelBundle, bundle_hash: str, summary: ReportSummary) -> dict[str, str]:
+    contract = bundle.contract
+    figures = {name: getattr(summary.test, name) for name in TAGGED_FIGURES}
+    return {
+        "bundle_hash": bundle_hash,
+        "data_fingerprint": contract.data_fingerprint,
+        "split_hash": contract.split_hash,
+        "code_version": contract.code_version,
+        "training_run_id": contract.training_run_id or "none",
+        "synthetic_only": str(contract.synthetic_only).lower(),
+        "licence": contract.licence,
+        "backbone": contract.backbone,
+        **{f"test.{name}": f"{value:.4f}" for name, value in figures.items() if value is not None},
+    }
+
+
+def _record(version: "ModelVersion", *, created: bool) -> RegisteredVersion:
+    return RegisteredVersion(
+        name=version.name,
+        version=int(version.version),
+        uri=f"models:/{version.model_id}",
+        bundle_hash=version.tags["bundle_hash"],
+        run_id=version.run_id or "none",
+        created=created,
+        tags=dict(version.tags),
+    )

@@ -1,0 +1,171 @@
+"""What an MLflow run holds: configuration, epochs, curves, weights and the evaluation.
+
+Every function writes to the active run, which whoever calls it has started.
+"""
+
+import logging
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from skin_lesion.evaluation.report import EvaluationReport
+from skin_lesion.modeling.history import EpochRecord, History
+
+log = logging.getLogger(__name__)
+
+CURVES = "curves"
+CHECKPOINTS = "checkpoints"
+EVALUATION = "evaluation"
+TRAINED_BY = "trained_by_run"
+_METRICS_A_REQUEST = 1000  # limit of MLflow
+_PARAMS_A_REQUEST = 100
+_PARAM_LENGTH = 6000
+
+
+def active_run_id() -> str | None:
+    """Id of the active run; None outside a run."""
+    import mlflow
+
+    run = mlflow.active_run()
+    return run.info.run_id if run else None
+
+
+def log_configuration(configuration: Mapping[str, object]) -> None:
+    """Log every value of a nested configuration as a parameter with a dotted name.
+
+    Steps of one pipeline share a run and may log the same configuration again.
+    """
+    import mlflow
+
+    items = [(name, str(value)[:_PARAM_LENGTH]) for name, value in flatten(configuration)]
+    for start in range(0, len(items), _PARAMS_A_REQUEST):
+        mlflow.log_params(dict(items[start : start + _PARAMS_A_REQUEST]))
+
+
+def log_epochs(records: Sequence[EpochRecord]) -> None:
+    """Log epochs; both phases count on, so they share one axis."""
+    import mlflow
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    metrics = [
+        Metric(name, value, now, record.epoch)
+        for record in records
+        for name, value in {
+            **record.metrics,
+            "learning_rate": record.learning_rate,
+            "images_per_second": record.images_per_second,
+        }.items()
+    ]
+    run_id = _require_run()
+    for start in range(0, len(metrics), _METRICS_A_REQUEST):
+        mlflow.MlflowClient().log_batch(run_id, metrics[start : start + _METRICS_A_REQUEST])
+
+
+def log_phase(history: History, model: Path) -> None:
+    """Log the curves of a finished phase and the weights it kept.
+
+    Args:
+        history: What was recorded.
+        model: File of the weights.
+    """
+    import mlflow
+
+    mlflow.set_tag(f"{history.phase}_description", history.description)
+    _log_curves([history])
+    mlflow.log_artifact(str(model), f"{CHECKPOINTS}/{history.phase}")
+
+
+def log_evaluation(report: EvaluationReport) -> None:
+    """Log the figures of validation and test, every picture, and the whole report."""
+    import mlflow
+
+    summary = report.summary
+    figures = {"val": summary.val.model_dump(), "test": summary.test.model_dump()}
+    numbers = {
+        name: float(value)
+        for name, value in flatten({**figures, "temperature": summary.temperature})
+        if isinstance(value, int | float)
+    }
+    mlflow.log_metrics(numbers)
+    with tempfile.TemporaryDirectory(prefix="skin-lesion-") as name:
+        folder = Path(name)
+        (folder / "report.json").write_text(summary.model_dump_json(indent=2))
+        (folder / "report.html").write_text(report.to_html())
+        for figure, png in report.figures.items():
+            (folder / f"{figure}.png").write_bytes(png)
+        mlflow.log_artifacts(str(folder), EVALUATION)
+
+
+def adopt_phases(histories: Sequence[History]) -> None:
+    """Make a run complete whose training came from a cache, and say which run trained it.
+
+    Epochs and curves of every phase that another run trained are logged here too; the weights stay
+    with the run that the tag names. Phases that this run trained are left as they are.
+    """
+    import mlflow
+
+    run_id = _require_run()
+    foreign = [history for history in histories if history.mlflow_run_id != run_id]
+    for history in foreign:
+        mlflow.set_tag(f"{history.phase}_description", history.description)
+        mlflow.set_tag(f"{history.phase}_{TRAINED_BY}", history.mlflow_run_id)
+        log_epochs(history.records)
+    if foreign:
+        # The last phase is the one that made the model.
+        if foreign[-1] is histories[-1]:
+            mlflow.set_tag(TRAINED_BY, foreign[-1].mlflow_run_id)
+        _copy_curves(foreign)
+
+
+def flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Walk through a nested mapping as pairs of dotted name and value."""
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def _copy_curves(histories: Sequence[History]) -> None:
+    """Take the pictures over from the runs that drew them, since drawing takes seconds."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    for history in histories:
+        with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
+            try:
+                found = mlflow.artifacts.download_artifacts(
+                    run_id=history.mlflow_run_id,
+                    artifact_path=f"{CURVES}/{_curves_name(history)}",
+                    dst_path=folder,
+                )
+            except (MlflowException, OSError) as error:
+                log.info("run %s has no curves (%s); drawing them", history.mlflow_run_id, error)
+                _log_curves([history])
+            else:
+                mlflow.log_artifact(found, CURVES)
+
+
+def _log_curves(histories: Sequence[History]) -> None:
+    import mlflow
+
+    from skin_lesion.evaluation.curves import training_curves
+
+    with tempfile.TemporaryDirectory(prefix="skin-lesion-") as name:
+        for figure, png in training_curves(histories).items():
+            (Path(name) / f"{figure}.png").write_bytes(png)
+        mlflow.log_artifacts(name, CURVES)
+
+
+def _curves_name(history: History) -> str:
+    return f"{history.phase}_curves.png"
+
+
+def _require_run() -> str:
+    run_id = active_run_id()
+    if run_id is None:
+        raise RuntimeError("no MLflow run is active; start one, or give the step a tracker")
+    return run_id

@@ -1,0 +1,118 @@
+"""What the cache key of a step knows about the library.
+
+ZenML hashes the body of a step but not the functions it calls, so a thin step would stay cached
+when the library changes. Each step therefore names the library modules that it calls, and the files
+these import, directly or not, go into its cache key. Editing the heat-maps thus retrains nothing,
+and editing the decoder ingests again.
+
+`settings.py` is left out: its values reach the cache key as step parameters, so a new field of one
+step does not re-run the others.
+"""
+
+import ast
+import functools
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from zenml.config.cache_policy import CachePolicy
+
+import skin_lesion
+
+PACKAGE = "skin_lesion"
+LEFT_OUT = frozenset({f"{PACKAGE}.settings"})
+_PREFIX = "fingerprint of "
+
+
+def library_cache(*modules: str) -> CachePolicy:
+    """Cache policy of a step that calls these modules of the library.
+
+    Nothing is read before ZenML asks for the key.
+
+    Args:
+        modules: Dotted names below `skin_lesion`, such as `data.splits`.
+    """
+    # ZenML stores the import path of a function and resolves it where the key is computed, which
+    # may be another process. `__getattr__` below answers for every such name.
+    names = " ".join(name.replace(".", "/") for name in modules)
+    return CachePolicy(cache_func=f"{__name__}.{_PREFIX}{names}")
+
+
+def __getattr__(name: str) -> Callable[[], str]:
+    if not name.startswith(_PREFIX):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    modules = name.removeprefix(_PREFIX).replace("/", ".").split()
+    return functools.partial(library_fingerprint, *modules)
+
+
+def library_fingerprint(*modules: str, root: Path | None = None) -> str:
+    """SHA-256 over the named modules and everything of the library that they import.
+
+    Args:
+        modules: Dotted names below `skin_lesion`.
+        root: Folder that holds the package; None takes the installed one.
+
+    Raises:
+        ModuleNotFoundError: A named module does not exist.
+    """
+    digest = hashlib.sha256()
+    for path, source in sorted(_closure(modules, root or Path(skin_lesion.__file__).parents[1])):
+        digest.update(f"{path}\t{hashlib.sha256(source).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def code_version() -> str:
+    """Version of the library with a hash of the code that trains and exports a model."""
+    return (
+        f"{skin_lesion.__version__}+{library_fingerprint('modeling.train', 'modeling.export')[:12]}"
+    )
+
+
+def _closure(modules: tuple[str, ...], root: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield (path below root, source) of each file in the static import closure."""
+    pending = [f"{PACKAGE}.{name}" for name in modules]
+    for name in pending:
+        if _file_of(name, root) is None:
+            raise ModuleNotFoundError(
+                f"A step's library_cache names {name}, but {root} holds no such module; "
+                "correct the name in the step's decorator"
+            )
+    seen: set[str] = set()
+    while pending:
+        name = pending.pop()
+        path = _file_of(name, root)
+        if name in seen or name in LEFT_OUT or path is None:
+            continue
+        seen.add(name)
+        source = path.read_bytes()
+        yield path.relative_to(root).as_posix(), source
+        # Importing a module runs the `__init__` of every package above it.
+        pending.extend(name.rsplit(".", n)[0] for n in range(1, name.count(".") + 1))
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        pending.extend(_imported_names(source, package))
+
+
+def _file_of(name: str, root: Path) -> Path | None:
+    stem = root.joinpath(*name.split("."))
+    for path in (stem.with_suffix(".py"), stem / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@functools.lru_cache(maxsize=256)
+def _imported_names(source: bytes, package: str) -> tuple[str, ...]:
+    """Names below the package that a file imports anywhere, function bodies included.
+
+    `from a import b` counts as both `a` and `a.b`, since b may be a module.
+    """
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names.extend(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            base = ".".join(part for part in (above, node.module) if part)
+            names.append(base)
+            names.extend(f"{base}.{alias.name}" for alias in node.names)
+    return tuple(name for name in names if name.split(".")[0] == PACKAGE)
