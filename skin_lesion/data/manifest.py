@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from skin_lesion.settings import ResizeMode
+
 IMAGE_COLUMNS: dict[str, str] = {
     "image_id": "str",
     "lesion_id": "str",
@@ -35,6 +37,7 @@ class Provenance(BaseModel):
         synthetic: True where no picture shows a real patient.
         source_height: Median height of the source pictures in pixels.
         source_width: Median width of the source pictures in pixels.
+        resize_mode: How they were brought to the size of the image array; serving does the same.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +49,7 @@ class Provenance(BaseModel):
     synthetic: bool
     source_height: int
     source_width: int
+    resize_mode: ResizeMode = "stretch"
 
 
 @dataclass(frozen=True)
