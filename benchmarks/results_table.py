@@ -1,10 +1,11 @@
 """Keep the figures of real runs, and write them into the READMEs.
 
-    python benchmarks/results_table.py --record configs/ham10000_cpu.yaml --run MLFLOW_RUN_ID
+    python benchmarks/results_table.py --record configs/ham10000_cpu.yaml   # keeps the last run
+    python benchmarks/results_table.py --record configs/ham10000_cpu.yaml --run NAME_OR_ID
     python benchmarks/results_table.py            # READMEs from benchmarks/results/ham10000_*.json
     python benchmarks/results_table.py --check    # fails where a README is not up to date
 
-No figure in the READMEs is typed by hand.
+No figure in the READMEs is typed by hand. `--record` wants the environment of `activate.sh`.
 """
 
 import argparse
@@ -13,10 +14,12 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import BaseModel, ConfigDict
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,7 +34,7 @@ class Recorded(BaseModel):
         config: Configuration, relative to the root.
         commit: Commit of the project that ran.
         machine: Processor and number of cores.
-        minutes: Wall time of the whole pipeline run that trained the model.
+        minutes: Wall time of the whole pipeline run, nothing from the cache.
         report: Its `evaluation/report.json`.
     """
 
@@ -192,23 +195,54 @@ def processor() -> str:
     return f"{os.cpu_count()} × {models[0] if models else platform.machine()}"
 
 
-def record(config: str, run_id: str) -> Recorded:
-    """Read a finished run from MLflow.
+def states(stated: Any, actual: Any) -> bool:
+    """Whether everything that a configuration states holds for a run."""
+    if isinstance(stated, Mapping):
+        return all(key in actual and states(value, actual[key]) for key, value in stated.items())
+    if isinstance(stated, list):
+        return list(actual) == stated
+    return bool(actual == stated)
+
+
+def record(config: str, run_name: str | None) -> Recorded:
+    """Read a finished pipeline run from ZenML.
+
+    Args:
+        config: The configuration that it ran.
+        run_name: Name or id of the run; None takes the last one that finished.
 
     Raises:
-        ValueError: The run took its training step from the cache, so its time says nothing, or it
-            knows synthetic images only.
+        ValueError: The run is not one of this configuration on real images, or it took a step from
+            the cache, so that its time says nothing.
     """
-    import mlflow
+    from zenml.client import Client
+    from zenml.enums import ExecutionStatus
 
-    run = mlflow.get_run(run_id)
-    report = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/evaluation/report.json")
-    if report["training_run_id"] != run_id:
-        raise ValueError(
-            f"Run {run_id} took its model from run {report['training_run_id']}: record that one"
+    if run_name is None:
+        runs = Client().list_pipeline_runs(
+            pipeline="training_pipeline",
+            status=ExecutionStatus.COMPLETED,
+            sort_by="desc:created",
+            size=1,
         )
-    if report["synthetic_only"]:
-        raise ValueError(f"Run {run_id} saw synthetic images only; record one on real images")
+        run = Client().get_pipeline_run(runs.items[0].id)
+    else:
+        run = Client().get_pipeline_run(run_name)
+    asked = yaml.safe_load((ROOT / config).read_text(encoding="utf-8"))
+    used = {name: step.config.parameters for name, step in run.steps.items()}
+    if not states(asked.get("parameters", {}), run.config.parameters) or not all(
+        states(step.get("parameters", {}), used[name])
+        for name, step in asked.get("steps", {}).items()
+    ):
+        raise ValueError(f"Run {run.name} did not run {config}: its parameters are others")
+    cached = sorted(n for n, step in run.steps.items() if step.status == ExecutionStatus.CACHED)
+    if cached:
+        raise ValueError(
+            f"Run {run.name} took {', '.join(cached)} from the cache; record the run that did the work"
+        )
+    report = run.steps["evaluate"].outputs["evaluation"][0].load().summary
+    if report.synthetic_only:
+        raise ValueError(f"Run {run.name} saw synthetic images only; record one on real images")
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],
         cwd=ROOT,
@@ -220,8 +254,8 @@ def record(config: str, run_id: str) -> Recorded:
         config=config,
         commit=commit,
         machine=processor(),
-        minutes=(run.info.end_time - run.info.start_time) / 60_000,
-        report=report,
+        minutes=round((run.end_time - run.start_time).total_seconds() / 60, 1),
+        report=report.model_dump(mode="json"),
     )
 
 
@@ -229,11 +263,11 @@ def main() -> int:
     """Run the command line; returns its exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--record", metavar="CONFIG", help="keep this configuration's run")
-    parser.add_argument("--run", metavar="MLFLOW_RUN_ID", help="the run that trained the model")
+    parser.add_argument("--run", metavar="NAME_OR_ID", help="that run (default: the last one)")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if outdated")
     arguments = parser.parse_args()
-    if bool(arguments.record) != bool(arguments.run):
-        parser.error("--record and --run belong together")
+    if arguments.run and not arguments.record:
+        parser.error("--run says which run to --record; name its configuration too")
     if arguments.record:
         result = record(arguments.record, arguments.run)
         target = RESULTS / f"{Path(arguments.record).stem}.json"

@@ -75,7 +75,7 @@ def report(**changes: Any) -> dict[str, Any]:
         temperature=1.3,
         calibration=CalibrationFigures(
             temperature=1.3,
-            at_bound=False,
+            identified=True,
             folds=5,
             fold_temperatures=(1.3,) * 5,
             bins=15,
