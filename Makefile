@@ -26,7 +26,7 @@ define install
 	touch $@
 endef
 
-.PHONY: help setup demo results train mlflow dashboard test check bench results-table lock clean
+.PHONY: help setup demo results train real-data mlflow dashboard test check bench results-table lock clean
 
 help: ## List the targets
 	@echo "Usage: make TARGET [VARIABLE=value]"
@@ -41,13 +41,16 @@ demo: setup ## Train, evaluate and register a model on the embedded synthetic im
 results: setup ## Print the last run's figures and what to open next
 	@$(ENTER) && skin-lesion results
 
-train: setup ## Train on real images: HAM10000_PATH=folder-or-zip [CONFIG=configs/ham10000_cpu.yaml]
-	@test -f "$(CONFIG)" || { echo "CONFIG=$(CONFIG) does not exist; there are: $$(echo configs/*.yaml)" >&2; exit 2; }
-	@[[ -e "$${HAM10000_PATH:-}" ]] || { \
-	  echo "HAM10000_PATH is '$${HAM10000_PATH:-}', which is no folder or zip with HAM10000 in the Kaggle layout." >&2; \
-	  echo "Give its place:  make train HAM10000_PATH=/data/ham10000.zip   (see 'Real data' in README.md)" >&2; exit 2; }
+train: real-data setup ## Train on real images: HAM10000_PATH=folder-or-zip [CONFIG=configs/ham10000_cpu.yaml]
 	@$(ENTER) && zenml pipeline run $(PIPELINE) -c $(CONFIG)
 	@$(ENTER) && skin-lesion results
+
+# Before the environment is made: a mistake is worth no wait.
+real-data:
+	@test -f "$(CONFIG)" || { echo "CONFIG=$(CONFIG) does not exist; there are: $$(echo configs/*.yaml)" >&2; exit 2; }
+	@[[ -e "$${HAM10000_PATH:-}" ]] || { \
+	  echo "HAM10000_PATH is '$${HAM10000_PATH:-}'; expected a folder or zip with HAM10000 in the Kaggle layout." >&2; \
+	  echo "Name it:  make train HAM10000_PATH=/data/ham10000.zip   (see 'Real data' in README.md)" >&2; exit 2; }
 
 mlflow: setup ## Open the MLflow UI on the local runs and registry [PORT=5000]
 	@$(ENTER) && mlflow ui --backend-store-uri "$$MLFLOW_TRACKING_URI" --host 127.0.0.1 --port $(or $(PORT),5000)
