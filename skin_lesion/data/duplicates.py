@@ -11,6 +11,8 @@ from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest
 from skin_lesion.settings import SplitConfig
 
+_MAX_SHEET_PAIRS = 60
+
 PAIR_COLUMNS: dict[str, str] = {
     "image_a": "str",
     "image_b": "str",
@@ -162,3 +164,29 @@ def _confirm(
     return pairs.sort_values(
         ["correlation", "image_a", "image_b"], ascending=[False, True, True], ignore_index=True
     )
+
+
+def duplicate_sheet(manifest: Manifest, images: ImageArray, duplicates: DuplicateReport) -> bytes:
+    """Draw the confirmed pairs side by side, most similar first, as a PNG.
+
+    Args:
+        manifest: Table of the images, for their diagnoses.
+        images: Their pixels.
+        duplicates: The confirmed pairs; at most the first 60 are drawn.
+    """
+    from skin_lesion.data.contact_sheets import contact_sheet
+
+    pixels = images.open()
+    dx = manifest.images["dx"].tolist()
+    shown = duplicates.pairs.head(_MAX_SHEET_PAIRS).to_dict("records")
+    pictures, captions = [], []
+    for pair in shown:
+        pictures += [pixels[pair["row_a"]], pixels[pair["row_b"]]]
+        fate = "merged" if pair["merged"] else "not merged"
+        captions += [
+            f"{pair['image_a']} {dx[pair['row_a']]} {pair['lesion_a']}",
+            f"{pair['image_b']} {dx[pair['row_b']]} {pair['lesion_b']} "
+            f"r={pair['correlation']:.2f} {fate}",
+        ]
+    title = f"{len(duplicates.pairs)} near-identical pairs with different lesion ids"
+    return contact_sheet(pictures, captions, columns=4, title=title)
