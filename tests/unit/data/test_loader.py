@@ -1,0 +1,119 @@
+"""Batches: right rows, right types, and random only through (seed, epoch, batch)."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skin_lesion.data.augment import make_plan
+from skin_lesion.data.image_array import ImageArray
+from skin_lesion.data.loader import EvaluationBatches, TrainingBatches
+from skin_lesion.data.splits import LeakReport, SplitTable
+from skin_lesion.labels import LABELS
+from skin_lesion.settings import AugmentConfig
+
+N = 70
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> ImageArray:
+    """Picture i is filled with the value i, so that a batch tells which rows it holds."""
+    pixels = np.broadcast_to(np.arange(N, dtype=np.uint8)[:, None, None, None], (N, 8, 12, 3))
+    np.save(tmp_path / "images.npy", pixels)
+    return ImageArray(tmp_path / "images.npy", pixels.shape, "0" * 64)
+
+
+@pytest.fixture
+def split() -> SplitTable:
+    rows = pd.DataFrame(
+        {
+            "image_id": [str(i) for i in range(N)],
+            "dx": [LABELS[i % 7] for i in range(N)],
+            "split": ["val" if i % 10 == 9 else "train" for i in range(N)],
+        }
+    )
+    report = LeakReport(
+        groups_crossing=0, duplicates_crossing=0, merged_pairs=0, unmerged_pairs=0, images={},
+        groups={}, class_counts={}, class_share_deviation={},
+    )  # fmt: skip
+    return SplitTable(rows, report)
+
+
+def batches(images: ImageArray, split: SplitTable, seed: int = 5, **policy: float) -> TrainingBatches:
+    plan = make_plan(split, AugmentConfig(**policy), seed)
+    return TrainingBatches(images, split, plan, batch_size=8)
+
+
+def rows_of(loader: TrainingBatches) -> np.ndarray:
+    return np.concatenate([loader[i][0]["image"][:, 0, 0, 0] for i in range(len(loader))])
+
+
+def test_training_serves_training_rows_alone_and_each_at_most_once(
+    images: ImageArray, split: SplitTable
+) -> None:
+    loader = batches(images, split, mix_probability=0.0)
+    rows = rows_of(loader)
+    assert len(rows) == len(set(rows)) == 56
+    assert set(rows) <= set(split.indices("train"))
+
+
+def test_images_left_out_of_an_epoch_are_other_ones_each_time(
+    images: ImageArray, split: SplitTable
+) -> None:
+    loader = batches(images, split, mix_probability=0.0)
+    seen = set()
+    for loader.epoch in range(6):
+        seen |= set(rows_of(loader))
+    assert seen == set(split.indices("train"))
+
+
+def test_pixels_are_uint8_from_0_to_255_and_labels_match(
+    images: ImageArray, split: SplitTable
+) -> None:
+    inputs, targets, weights = batches(images, split, mix_probability=0.0)[0]
+    assert inputs["image"].dtype == np.uint8
+    assert inputs["image"].max() > 1
+    rows = inputs["image"][:, 0, 0, 0]
+    np.testing.assert_array_equal(targets.argmax(axis=1), rows % 7)
+    assert inputs["geometry"].shape == (8, 8)
+    assert inputs["colour"].shape == (8, 3)
+    assert weights.shape == (8,)
+
+
+def test_a_batch_is_a_function_of_seed_epoch_and_index(
+    images: ImageArray, split: SplitTable
+) -> None:
+    def content(seed: int, epoch: int, index: int) -> bytes:
+        loader = batches(images, split, seed)
+        loader.epoch = epoch
+        for other in range(index):  # what was asked for before makes no difference
+            loader[other]
+        inputs, targets, _ = loader[index]
+        return b"".join(x.tobytes() for x in (*inputs.values(), targets))
+
+    same = content(5, 2, 3)
+    assert content(5, 2, 3) == same
+    assert len({same, content(6, 2, 3), content(5, 3, 3), content(5, 2, 4)}) == 4
+    late = batches(images, split, 5)
+    late.epoch = 2
+    inputs, targets, _ = late[3]
+    assert b"".join(x.tobytes() for x in (*inputs.values(), targets)) == same
+
+
+def test_soft_targets_get_the_mean_weight_of_their_classes(
+    images: ImageArray, split: SplitTable
+) -> None:
+    loader = batches(images, split, mix_probability=1.0, class_weight_power=1.0)
+    _, targets, weights = loader[0]
+    expected = targets @ loader._plan.weight_vector()
+    np.testing.assert_allclose(weights, expected)
+
+
+def test_evaluation_serves_every_row_in_order_and_untouched(
+    images: ImageArray, split: SplitTable
+) -> None:
+    loader = EvaluationBatches(images, split, "val", batch_size=4)
+    rows = np.concatenate([loader[i][0][:, 0, 0, 0] for i in range(len(loader))])
+    np.testing.assert_array_equal(rows, split.indices("val"))
+    np.testing.assert_array_equal(loader.labels, rows % 7)

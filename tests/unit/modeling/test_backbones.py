@@ -1,0 +1,295 @@
+"""Every backbone keeps the same promises; weights come from a file, a mirror, or not at all."""
+
+import functools
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from skin_lesion.data.manifest import Manifest
+from skin_lesion.explain.gradcam import class_activation
+from skin_lesion.inference import ServingModel
+from skin_lesion.labels import LABEL_INDEX, NUM_CLASSES
+from skin_lesion.modeling.backbones import (
+    BACKBONES,
+    WeightsError,
+    load_pretrained,
+    locate_weights,
+    spec_of,
+    weights_fingerprint,
+)
+from skin_lesion.modeling.classifier import backbone_blocks, build_classifier, set_trainable_blocks
+from skin_lesion.modeling.export import PARITY_TOLERANCE, BundleFacts, make_bundle
+from skin_lesion.modeling.train import (
+    FROZEN_WARMUP,
+    TRANSFER_FINETUNE,
+    train_finetune,
+    train_warmup,
+)
+from skin_lesion.settings import BackboneConfig, FinetuneConfig, WarmupConfig
+
+from .conftest import MakeData
+
+IN_EVERY_RUN = ("efficientnet_b0", "efficientnet_v2_b0", "mobilenet")
+CASES = [
+    *(
+        pytest.param(name, (32, 32), id=name, marks=() if name in IN_EVERY_RUN else pytest.mark.slow)
+        for name in BACKBONES
+    ),
+    pytest.param("efficientnet_b4", (380, 380), id="efficientnet_b4-380", marks=pytest.mark.slow),
+]
+
+
+def published_weights(name: str, path: Path) -> Path:
+    """A weights file like the publisher's, of a network with random weights and statistics."""
+    network = getattr(keras.applications, spec_of(name).keras_name)(
+        include_top=False, weights=None
+    )
+    network.save_weights(path)
+    return path
+
+
+@pytest.mark.parametrize(("name", "size"), CASES)
+def test_backbone_trains_both_phases_exports_and_explains(
+    name: str, size: tuple[int, int], make_data: MakeData, manifest: Manifest, tmp_path: Path
+) -> None:
+    weights = published_weights(name, tmp_path / "published.weights.h5")
+    backbone = BackboneConfig(name=name, weights="path", path=str(weights))
+    # The smallest networks want 32 pixels; a batch of two keeps 380 pixels affordable.
+    data = make_data(size, per_class=3)
+
+    warm = train_warmup(data, backbone, WarmupConfig(epochs=1, batch_size=2))
+    assert warm.history.description == FROZEN_WARMUP
+    head = keras.saving.load_model(warm.model.path, compile=False).get_layer("logits")
+    assert warm.history.trainable_parameters == head.count_params()
+
+    tuned = train_finetune(
+        data, warm.model, FinetuneConfig(epochs=1, unfreeze_epochs=1, batch_size=2)
+    )
+    assert tuned.history.description == TRANSFER_FINETUNE
+    assert tuned.history.trainable_parameters > warm.history.trainable_parameters
+
+    facts = BundleFacts(resize_mode="stretch", code_version="test", training_run_id=None)
+    bundle = make_bundle(
+        tuned.model, data.images, data.split, manifest, facts, tmp_path / "bundle"
+    )
+    assert bundle.contract.parity_max_abs_difference <= PARITY_TOLERANCE
+    assert bundle.contract.pretrained_on.startswith("sha256:")
+
+    outputs = ServingModel.load(bundle).run(np.asarray(data.images.open()[:2]), batch_size=2)
+    assert outputs.logits.shape == (2, NUM_CLASSES)
+    assert np.isfinite(outputs.logits).all()
+    with np.load(bundle.path / "serving" / "head.npz") as head_weights:
+        pooled = outputs.features.mean(axis=(1, 2))
+        np.testing.assert_allclose(
+            pooled @ head_weights["kernel"] + head_weights["bias"], outputs.logits, atol=1e-4
+        )
+        heat = class_activation(outputs.features[0], head_weights["kernel"], LABEL_INDEX["mel"])
+    assert heat.shape == outputs.features.shape[1:3]
+
+
+@pytest.mark.parametrize("name", IN_EVERY_RUN)
+def test_blocks_are_freed_from_the_output_and_batchnorm_stays_frozen(name: str) -> None:
+    model = build_classifier(BackboneConfig(name=name, weights="none"), (32, 32))
+    blocks = backbone_blocks(model, name)
+    set_trainable_blocks(model, name, 2, train_batchnorm=False)
+    for position, block in enumerate(blocks):
+        for layer in block:
+            free = position < 2 and not isinstance(layer, keras.layers.BatchNormalization)
+            assert layer.trainable is free, layer.name
+    assert model.get_layer("logits").trainable
+    freed = {variable.path for variable in model.trainable_variables}
+    assert any(path.startswith(blocks[0][0].name) for path in freed) or freed
+    assert not any("gamma" in path for path in freed)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_layer_with_weights_belongs_to_exactly_one_block(name: str) -> None:
+    model = build_classifier(BackboneConfig(name=name, weights="none"), (32, 32))
+    grouped = [layer.name for block in backbone_blocks(model, name) for layer in block]
+    weighted = {x.name for x in model.layers if x.weights and x.name != "logits"}
+    assert weighted <= set(grouped)
+    assert len(grouped) == len(set(grouped))
+
+
+def test_imagenet_normalization_equals_that_of_keras(tmp_path: Path) -> None:
+    """Keras adds a layer for the published files of B0-B7; ours gives the same pixels without it."""
+    from keras.src.applications.efficientnet import IMAGENET_STDDEV_RGB
+
+    published = keras.applications.EfficientNetB0(include_top=False, weights=None)
+    layer = next(x for x in published.layers if isinstance(x, keras.layers.Normalization))
+    mean, stored = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
+    layer.set_weights([mean.reshape(layer.mean.shape), stored.reshape(layer.variance.shape),
+                       *layer.get_weights()[2:]])  # fmt: skip
+    path = tmp_path / "b0.weights.h5"
+    published.save_weights(path)
+
+    config = BackboneConfig(name="efficientnet_b0", weights="path", path=str(path))
+    model = build_classifier(config, (32, 32))
+    load_pretrained(config, model)
+    mine = next(x for x in model.layers if isinstance(x, keras.layers.Normalization))
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype(np.float32) / 255
+    expected = (pixels - mean) / np.sqrt(stored) / np.sqrt(np.float32(IMAGENET_STDDEV_RGB))
+    np.testing.assert_allclose(mine(pixels), expected, rtol=1e-5)
+    stem = keras.Model(model.input, mine.output)
+    np.testing.assert_allclose(stem(np.uint8(pixels * 255 + 0.5)), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", IN_EVERY_RUN)
+def test_pixels_go_in_from_0_to_255_and_are_scaled_once(name: str, tmp_path: Path) -> None:
+    """The backbone inside the classifier answers as the published network does on its own scale."""
+    weights = published_weights(name, tmp_path / "published.weights.h5")
+    config = BackboneConfig(name=name, weights="path", path=str(weights))
+    model = build_classifier(config, (64, 64))
+    load_pretrained(config, model)
+    reference = getattr(keras.applications, spec_of(name).keras_name)(
+        include_top=False, weights=None
+    )
+    reference.load_weights(weights)
+    if name == "efficientnet_b0":  # what Keras puts into a layer of its own for ImageNet
+        layer = next(x for x in reference.layers if isinstance(x, keras.layers.Normalization))
+        mean, variance, *rest = layer.get_weights()
+        layer.set_weights([mean, variance * np.float32([0.229, 0.224, 0.225]), *rest])
+        layer.finalize_state()
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
+    scale = keras.applications.mobilenet.preprocess_input if name == "mobilenet" else lambda x: x
+    expected = reference(scale(pixels.astype(np.float32)), training=False)
+    features = keras.Model(model.input, model.get_layer("features").output)
+    np.testing.assert_allclose(features(pixels, training=False), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_unknown_backbone_is_named_with_the_choices() -> None:
+    with pytest.raises(ValueError, match=r"unknown backbone 'resnet'.*efficientnet_b0"):
+        spec_of("resnet")
+
+
+def test_unknown_feature_layer_is_named_with_the_choices() -> None:
+    config = BackboneConfig(name="mobilenet", weights="none", feature_layer="conv_pw_99")
+    with pytest.raises(ValueError, match=r"no layer 'conv_pw_99'.*conv_pw_13_relu"):
+        build_classifier(config, (32, 32))
+
+
+def test_missing_weights_file_says_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(WeightsError, match=r"no weights at .*gone\.h5.*BACKBONE_WEIGHTS"):
+        locate_weights(BackboneConfig(weights="path", path=str(tmp_path / "gone.h5")))
+    monkeypatch.delenv("BACKBONE_WEIGHTS", raising=False)
+    with pytest.raises(WeightsError, match="BACKBONE_WEIGHTS"):
+        locate_weights(BackboneConfig(weights="path"))
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    weights = published_weights("mobilenet", tmp_path / "published.weights.h5")
+    config = BackboneConfig(name="efficientnet_b0", weights="path", path=str(weights))
+    with pytest.raises(WeightsError, match="does not hold weights of EfficientNetB0"):
+        load_pretrained(config, build_classifier(config, (32, 32)))
+
+
+def test_weights_with_another_checksum_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "some.weights.h5"
+    path.write_bytes(b"weights")
+    right = hashlib.sha256(b"weights").hexdigest()
+    assert locate_weights(BackboneConfig(weights="path", path=str(path), sha256=right)) == path
+    with pytest.raises(WeightsError, match=f"has SHA-256 {right}"):
+        locate_weights(BackboneConfig(weights="path", path=str(path), sha256="0" * 64))
+
+
+def test_fingerprint_of_weights_changes_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "some.weights.h5"
+    path.write_bytes(b"weights")
+    config = BackboneConfig(weights="path", path=str(path))
+    before = weights_fingerprint(config)
+    path.write_bytes(b"other weights")
+    assert weights_fingerprint(config) != before
+    assert weights_fingerprint(BackboneConfig(weights="none")) == "none"
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A web server on this machine that offers a folder, as a mirror of the weights would."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", folder
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture
+def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(keras.config, "keras_home", lambda: str(tmp_path / "home"))
+    monkeypatch.setattr(
+        "keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path / "home")
+    )
+    return tmp_path / "home"
+
+
+def test_imagenet_weights_are_downloaded_once_and_used(
+    mirror: tuple[str, Path], keras_home: Path
+) -> None:
+    url, folder = mirror
+    # MobileNet's file is the one for which its publisher states no checksum.
+    weights = published_weights("mobilenet", folder / "offered.weights.h5")
+    name = spec_of("mobilenet").weights_file
+    _as_legacy(weights, folder / name)
+    config = BackboneConfig(name="mobilenet", weights="imagenet", mirror=url)
+    model = build_classifier(config, (32, 32))
+    assert load_pretrained(config, model) == "imagenet"
+    reference = keras.applications.MobileNet(include_top=False, weights=None)
+    reference.load_weights(weights)
+    for layer in reference.layers:
+        for mine, theirs in zip(
+            model.get_layer(layer.name).get_weights() if layer.weights else [],
+            layer.get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(mine, theirs)
+    (folder / name).unlink()
+    assert locate_weights(config).is_file(), "the second time nothing is downloaded"
+
+
+def test_damaged_download_is_refused_and_says_what_to_do(
+    mirror: tuple[str, Path], keras_home: Path
+) -> None:
+    url, folder = mirror
+    (folder / spec_of("efficientnet_b0").weights_file).write_bytes(b"half of it")
+    config = BackboneConfig(name="efficientnet_b0", weights="imagenet", mirror=url)
+    with pytest.raises(WeightsError, match=r"efficientnetb0_notop\.h5.*corrupted"):
+        locate_weights(config)
+
+
+def test_offline_machine_is_told_file_address_and_way_out(keras_home: Path) -> None:
+    config = BackboneConfig(
+        name="efficientnet_b0", weights="imagenet", mirror="http://127.0.0.1:9"
+    )
+    with pytest.raises(WeightsError) as caught:
+        locate_weights(config)
+    message = str(caught.value)
+    for part in (
+        "efficientnetb0_notop.h5",
+        "http://127.0.0.1:9",
+        str(keras_home / "models"),
+        "BACKBONE_WEIGHTS",
+        "weights=none",
+    ):
+        assert part in message
+
+
+def _as_legacy(weights: Path, target: Path) -> None:
+    """Rewrite a weights file in the layout of the published ones (Keras 2 HDF5)."""
+    import h5py
+    from keras.src.legacy.saving import legacy_h5_format
+
+    network = keras.applications.MobileNet(include_top=False, weights=None)
+    network.load_weights(weights)
+    with h5py.File(target, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, network)

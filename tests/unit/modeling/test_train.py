@@ -1,0 +1,204 @@
+"""The two phases: what learns, what is kept, and what happens when they are interrupted."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from skin_lesion.data.loader import TrainingBatches
+from skin_lesion.modeling.history import EpochRecord
+from skin_lesion.modeling.train import (
+    SCRATCH_WARMUP,
+    RunContext,
+    TrainingDivergedError,
+    train_finetune,
+    train_warmup,
+    validation_metrics,
+)
+from skin_lesion.settings import AugmentConfig, BackboneConfig, FinetuneConfig, WarmupConfig
+
+from .conftest import MakeData
+from .test_backbones import published_weights
+
+TINY = {"name": "mobilenet", "feature_layer": "conv_pw_2_relu"}
+SCRATCH = BackboneConfig(weights="none", **TINY)
+GENTLE = AugmentConfig(mix_probability=0.0, rotation=10, brightness=0, saturation=0)
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> BackboneConfig:
+    path = published_weights("mobilenet", tmp_path_factory.mktemp("weights") / "m.weights.h5")
+    return BackboneConfig(weights="path", path=str(path), **TINY)
+
+
+def backbone_weights(path: Path) -> list[np.ndarray]:
+    model = keras.saving.load_model(path, compile=False)
+    return [w for x in model.layers if x.name != "logits" for w in x.get_weights()]
+
+
+def test_warmup_leaves_backbone_and_batchnorm_statistics_untouched(
+    pretrained: BackboneConfig, make_data: MakeData
+) -> None:
+    data = make_data()
+    one = train_warmup(data, pretrained, WarmupConfig(epochs=1, learning_rate=0.1, batch_size=8))
+    two = train_warmup(data, pretrained, WarmupConfig(epochs=3, learning_rate=0.1, batch_size=8))
+    for a, b in zip(backbone_weights(one.model.path), backbone_weights(two.model.path), strict=True):
+        np.testing.assert_array_equal(a, b)
+    heads = [
+        keras.saving.load_model(x.model.path, compile=False).get_layer("logits").get_weights()[0]
+        for x in (one, two)
+    ]
+    assert not np.allclose(*heads), "the head learns"
+
+
+def test_without_pretrained_weights_the_whole_network_learns_and_is_named_so(
+    make_data: MakeData,
+) -> None:
+    phase = train_warmup(make_data(), SCRATCH, WarmupConfig(epochs=1, batch_size=8))
+    assert phase.history.description == SCRATCH_WARMUP
+    model = keras.saving.load_model(phase.model.path, compile=False)
+    batchnorm = model.get_layer("conv1_bn")
+    assert not np.allclose(batchnorm.moving_mean, 0), "its BatchNorm gathers statistics"
+    assert phase.model.pretrained_on == "nothing"
+
+
+def test_scratch_training_learns_an_easy_task(make_data: MakeData) -> None:
+    data = make_data(per_class=16, policy=GENTLE)
+    warm = train_warmup(data, SCRATCH, WarmupConfig(epochs=8, learning_rate=5e-3, batch_size=16))
+    tuned = train_finetune(
+        data, warm.model, FinetuneConfig(epochs=8, learning_rate=2e-3, batch_size=16)
+    )
+    best = max(r.metrics["val_macro_f1"] for r in tuned.history.records)
+    assert best >= 0.7
+    assert tuned.history.records[0].epoch == 8, "both phases share one axis of epochs"
+
+
+def test_finetuning_keeps_the_weights_of_the_best_epoch(
+    pretrained: BackboneConfig, make_data: MakeData
+) -> None:
+    data = make_data()
+    warm = train_warmup(data, pretrained, WarmupConfig(epochs=1, batch_size=8))
+    config = FinetuneConfig(epochs=6, learning_rate=0.05, unfreeze_epochs=2, batch_size=8)
+    tuned = train_finetune(data, warm.model, config)
+    scores = {r.epoch: r.metrics["val_macro_f1"] for r in tuned.history.records}
+    assert scores[tuned.history.best_epoch] == max(scores.values())
+    model = keras.saving.load_model(tuned.model.path, compile=False)
+    rows = data.split.indices("val")
+    labels = np.array([0, 1, 2, 3, 4, 5, 6] * 2)
+    logits = model.predict(np.asarray(data.images.open()[rows]), verbose=0)
+    found = validation_metrics(logits, labels)["val_macro_f1"]
+    assert found == pytest.approx(max(scores.values()))
+
+
+def test_patience_stops_training(pretrained: BackboneConfig, make_data: MakeData) -> None:
+    data = make_data()
+    warm = train_warmup(data, pretrained, WarmupConfig(epochs=1, batch_size=8))
+    # A rate this small changes no prediction, so no epoch is better than the first.
+    config = FinetuneConfig(epochs=9, learning_rate=1e-12, patience=2, batch_size=8)
+    history = train_finetune(data, warm.model, config).history
+    assert len(history.records) == 3
+    assert history.stopped_early
+
+
+def test_progressive_unfreezing_frees_more_with_each_epoch(
+    pretrained: BackboneConfig, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from skin_lesion.modeling import train
+
+    freed: list[int] = []
+    real = train.set_trainable_blocks
+
+    def spy(model: keras.Model, name: str, blocks: int, *, train_batchnorm: bool) -> None:
+        freed.append(blocks)
+        real(model, name, blocks, train_batchnorm=train_batchnorm)
+
+    data = make_data()
+    warm = train_warmup(data, pretrained, WarmupConfig(epochs=1, batch_size=8))
+    monkeypatch.setattr(train, "set_trainable_blocks", spy)
+    config = FinetuneConfig(epochs=4, unfreeze_epochs=3, batch_size=8)
+    train_finetune(data, warm.model, config)
+    assert freed == [1, 2, 3], "conv1, block 1 and block 2, the nearest to the output first"
+
+
+def test_too_many_frozen_blocks_are_refused(
+    pretrained: BackboneConfig, make_data: MakeData
+) -> None:
+    data = make_data()
+    warm = train_warmup(data, pretrained, WarmupConfig(epochs=1, batch_size=8))
+    with pytest.raises(ValueError, match="frozen_blocks is 3, but mobilenet has only 3 blocks"):
+        train_finetune(data, warm.model, FinetuneConfig(epochs=1, frozen_blocks=3))
+
+
+def test_diverging_loss_stops_with_advice(
+    make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_data()
+    real = TrainingBatches.__getitem__
+
+    def poisoned(self: TrainingBatches, index: int):  # noqa: ANN202
+        inputs, targets, weights = real(self, index)
+        return inputs, targets, weights * np.float32("nan")
+
+    monkeypatch.setattr(TrainingBatches, "__getitem__", poisoned)
+    with pytest.raises(TrainingDivergedError, match="lower learning_rate"):
+        train_warmup(data, SCRATCH, WarmupConfig(epochs=1, batch_size=8))
+
+
+class Killed(Exception):
+    """Stands for whatever ends a process."""
+
+
+def test_interrupted_training_goes_on_and_ends_where_the_uninterrupted_one_does(
+    pretrained: BackboneConfig, make_data: MakeData, tmp_path: Path
+) -> None:
+    keras.utils.set_random_seed(0)
+    data = make_data()
+    warm = train_warmup(data, pretrained, WarmupConfig(epochs=1, batch_size=8))
+    config = FinetuneConfig(
+        epochs=5, learning_rate=1e-3, unfreeze_epochs=3, batch_size=8, dropout=0.5
+    )
+    whole = train_finetune(data, warm.model, config)
+
+    def kill(record: EpochRecord) -> None:
+        if record.epoch == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_finetune(data, warm.model, config, RunContext(tmp_path / "c", on_epoch=kill))
+    seen: list[int] = []
+    context = RunContext(tmp_path / "c", on_epoch=lambda record: seen.append(record.epoch))
+    resumed = train_finetune(data, warm.model, config, context)
+    assert seen == [1, 2, 3, 4, 5], "epochs finished before are reported again, to the new run"
+    for a, b in zip(whole.history.records, resumed.history.records, strict=True):
+        # Threads add up floats in any order, so the ends agree closely and not to the bit.
+        assert a.metrics["val_loss"] == pytest.approx(b.metrics["val_loss"], rel=1e-3)
+        assert a.learning_rate == b.learning_rate
+
+
+def test_half_written_checkpoint_is_never_read(make_data: MakeData, tmp_path: Path) -> None:
+    data = make_data()
+    context = RunContext(tmp_path)
+    config = WarmupConfig(epochs=1, batch_size=8)
+    train_warmup(data, SCRATCH, config, context)
+    (phase,) = tmp_path.glob("*/warmup")
+    (phase / "7.partial").mkdir()
+    (phase / "7.partial" / "progress.json").write_text("{")
+    assert len(train_warmup(data, SCRATCH, config, context).history.records) == 1
+
+
+def test_another_configuration_never_resumes_a_checkpoint(
+    make_data: MakeData, tmp_path: Path
+) -> None:
+    data = make_data()
+    context = RunContext(tmp_path)
+    train_warmup(data, SCRATCH, WarmupConfig(epochs=1, batch_size=8), context)
+    train_warmup(data, SCRATCH, WarmupConfig(epochs=1, batch_size=8, learning_rate=1e-2), context)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_mixed_precision_is_saved_as_float32(make_data: MakeData) -> None:
+    config = WarmupConfig(epochs=1, batch_size=8, precision="mixed_bfloat16")
+    phase = train_warmup(make_data(), SCRATCH, config)
+    model = keras.saving.load_model(phase.model.path, compile=False)
+    assert {layer.dtype_policy.name for layer in model.layers[1:]} == {"float32"}
