@@ -1,0 +1,407 @@
+"""Draw one skin lesion of each kind, seen through an imaginary dermatoscope.
+
+Colour comes from a model of skin: melanin and blood absorb light by the law of Beer and Lambert,
+and scales, scars, cysts and the blue veil lie on top as paint. What makes each kind recognisable
+follows the criteria dermatologists use; what varies at random is size, shape, colour and texture,
+so that no two lesions look alike.
+
+Everything is computed in double precision and rounded once at the end: rounding differences
+between machines do not reach the pixels.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+Field = NDArray[np.float64]
+Colour = tuple[float, float, float]
+
+_MELANIN = np.array([0.55, 0.95, 1.35])
+_BLOOD = np.array([0.16, 0.95, 0.78])
+_SKIN_TONES = np.array(
+    [[238, 199, 184], [229, 183, 160], [212, 160, 130], [184, 130, 98], [146, 101, 76]], float
+)
+_WHITE: Colour = (240, 232, 224)
+_SCALE: Colour = (238, 222, 190)
+_KERATIN: Colour = (226, 190, 118)
+_VEIL: Colour = (112, 128, 158)
+_SLATE: Colour = (86, 92, 118)
+_BLACK: Colour = (28, 20, 20)
+# Lines are drawn this many times as large and averaged, which smooths their edges.
+_SUPERSAMPLING = 2
+
+
+@dataclass
+class Canvas:
+    """A square piece of skin around a lesion.
+
+    Distances are measured in `unit`, the height of a picture at normal zoom, so that lesions look
+    the same at any resolution.
+
+    Attributes:
+        side: Side of the square in pixels.
+        unit: Pixels a unit of length.
+        random: Source of all that varies.
+        melanin: Absorption by melanin, shape (side, side).
+        blood: Absorption by blood, shape (side, side).
+        paints: What lies on top, in order: opacity, 0 to 1, and colour.
+    """
+
+    side: int
+    unit: float
+    random: np.random.Generator
+    melanin: Field = field(init=False)
+    blood: Field = field(init=False)
+    paints: list[tuple[Field, Colour]] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.melanin = np.zeros((self.side, self.side))
+        self.blood = np.zeros((self.side, self.side))
+
+    def between(self, low: float, high: float) -> float:
+        """A number drawn evenly."""
+        return float(self.random.uniform(low, high))
+
+    def count(self, low: int, high: int) -> int:
+        """A whole number drawn evenly, both ends included."""
+        return int(self.random.integers(low, high + 1))
+
+    @functools.cached_property
+    def grid(self) -> tuple[Field, Field]:
+        """Coordinates y and x of the pixels in units, 0 in the middle."""
+        axis = (np.arange(self.side) - (self.side - 1) / 2) / self.unit
+        y, x = np.meshgrid(axis, axis, indexing="ij")
+        return y, x
+
+    def noise(self, scale: float) -> Field:
+        """Smooth noise of mean 0 and standard deviation about 1; `scale` is the size of a patch."""
+        knots = max(4, round(self.side / (self.unit * scale)) + 3)
+        weights = _spline_weights(self.side, knots)
+        # B-spline smoothing leaves about half the standard deviation of the knots.
+        return weights @ self.random.normal(0.0, 2.1, (knots, knots)) @ weights.T
+
+    def honeycomb(self, spacing: float, wobble: float) -> Field:
+        """A bent hexagonal lattice, 0 to 1: bright in the holes, dark along the lines."""
+        y, x = self.grid
+        y = y + wobble * spacing * self.noise(4 * spacing)
+        x = x + wobble * spacing * self.noise(4 * spacing)
+        turn = self.between(0, np.pi)
+        waves = sum(
+            np.cos((x * np.cos(turn + a) + y * np.sin(turn + a)) * 2 * np.pi / spacing / 0.866)
+            for a in (0.0, 2 * np.pi / 3, 4 * np.pi / 3)
+        )
+        return np.asarray((waves + 1.5) / 4.5)
+
+    def blobs(self, centres: Field, radii: Field, softness: float = 0.35) -> Field:
+        """Round spots, opacity 0 to 1; centres (n, 2) as y and x, and radii (n,), in units."""
+        result = np.zeros((self.side, self.side))
+        for (y, x), radius in zip(centres, radii, strict=True):
+            middle = np.array([y, x]) * self.unit + (self.side - 1) / 2
+            r = max(radius * self.unit, 0.8)
+            stretch, turn = self.between(0.75, 1.0), self.between(0, np.pi)
+            low = np.maximum(np.floor(middle - 1.6 * r - 1), 0).astype(int)
+            high = np.minimum(np.ceil(middle + 1.6 * r + 2), self.side).astype(int)
+            if (low >= high).any():
+                continue
+            dy, dx = np.ogrid[low[0] : high[0], low[1] : high[1]]
+            dy, dx = dy - middle[0], dx - middle[1]
+            along = dx * np.cos(turn) + dy * np.sin(turn)
+            across = (dy * np.cos(turn) - dx * np.sin(turn)) / stretch
+            spot = ramp(1.0 + softness / 2 - np.hypot(along, across) / r, softness)
+            window = result[low[0] : high[0], low[1] : high[1]]
+            np.maximum(window, spot, out=window)
+        return result
+
+    def lines(self, paths: list[tuple[Field, float]]) -> Field:
+        """Curves, opacity 0 to 1; each a path (n, 2) as y and x and a width, in units."""
+        size = self.side * _SUPERSAMPLING
+        sheet = Image.new("L", (size, size))
+        pen = ImageDraw.Draw(sheet)
+        for path, width in paths:
+            points = (path * self.unit + self.side / 2) * _SUPERSAMPLING
+            thickness = max(1, round(width * self.unit * _SUPERSAMPLING))
+            pen.line([(x, y) for y, x in points.tolist()], fill=255, width=thickness, joint="curve")
+        return np.asarray(sheet.reduce(_SUPERSAMPLING), dtype=np.float64) / 255
+
+    def paint(self, opacity: Field, colour: Colour) -> None:
+        """Lay colour on top."""
+        self.paints.append((opacity, colour))
+
+    def develop(self) -> Field:
+        """The finished skin as RGB, 0 to 255, shape (side, side, 3)."""
+        tone = float(self.random.beta(1.3, 3.0)) * (len(_SKIN_TONES) - 1.001)
+        lower = int(tone)
+        skin = _SKIN_TONES[lower] + (tone - lower) * (_SKIN_TONES[lower + 1] - _SKIN_TONES[lower])
+        skin = skin + self.random.normal(0, 4, 3)
+        melanin = self.melanin + 0.035 * self.noise(0.35) + 0.02 * self.noise(0.02)
+        blood = self.blood + 0.06 * self.noise(0.5) + 0.025 * self.noise(0.06)
+        depth = melanin[..., None] * _MELANIN + blood[..., None] * _BLOOD
+        colour = skin * np.exp(-np.maximum(depth, -0.15))
+        for opacity, paint in self.paints:
+            colour += np.clip(opacity, 0, 1)[..., None] * (np.asarray(paint) - colour)
+        return np.asarray(np.clip(colour, 0, 255))
+
+
+@dataclass
+class Outline:
+    """The shape of a lesion on its canvas.
+
+    Attributes:
+        depth: 1 at the centre, 0 on the border, negative outside, shape (side, side).
+        angle: Direction from the centre in radians, shape (side, side).
+        radius: Mean radius in units.
+        centre: (y, x) in units.
+    """
+
+    depth: Field
+    angle: Field
+    radius: float
+    centre: tuple[float, float]
+
+    def inside(self, softness: float) -> Field:
+        """1 inside, 0 outside, with a border of this width relative to the radius."""
+        return ramp(self.depth + softness / 2, softness)
+
+
+@functools.cache
+def _spline_weights(side: int, knots: int) -> Field:
+    """Cubic B-spline weights of evenly spread knots at each pixel, shape (side, knots)."""
+    position = np.linspace(1, knots - 2, side)[:, None] - np.arange(knots)[None, :]
+    distance = np.abs(position)
+    near = 2 / 3 - distance**2 + distance**3 / 2
+    far = np.maximum(2 - distance, 0) ** 3 / 6
+    return np.where(distance < 1, near, far)
+
+
+def ramp(value: Field, width: float) -> Field:
+    """A smooth step from 0 to 1 while the value goes from 0 to `width`."""
+    t = np.clip(value / width, 0, 1)
+    return np.asarray(t * t * (3 - 2 * t))
+
+
+def outline(
+    canvas: Canvas, radius: tuple[float, float], roundness: tuple[float, float], ragged: float
+) -> Outline:
+    """Draw a closed shape: an ellipse with waves on its border.
+
+    Args:
+        canvas: Where.
+        radius: Range of the mean radius in units.
+        roundness: Range of the ratio of the axes.
+        ragged: Height of the waves relative to the radius; 0 gives an ellipse.
+    """
+    mean = canvas.between(*radius)
+    ratio = canvas.between(*roundness)
+    turn = canvas.between(0, np.pi)
+    centre = (canvas.between(-0.05, 0.05), canvas.between(-0.05, 0.05))
+    y, x = canvas.grid
+    along = (x - centre[1]) * np.cos(turn) + (y - centre[0]) * np.sin(turn)
+    across = (y - centre[0]) * np.cos(turn) - (x - centre[1]) * np.sin(turn)
+    angle = np.arctan2(across, along)
+    orders = np.arange(2, 8)
+    heights = ragged * canvas.random.normal(0, 1, orders.size) / np.sqrt(orders - 1)
+    phases = canvas.random.uniform(0, 2 * np.pi, orders.size)
+    around = np.linspace(-np.pi, np.pi, 361)
+    border = 1 + (heights * np.cos(orders * around[:, None] + phases)).sum(axis=1)
+    distance = np.hypot(along * np.sqrt(ratio), across / np.sqrt(ratio)) / mean
+    depth = 1 - distance / np.interp(angle, around, np.maximum(border, 0.35))
+    return Outline(depth, angle, mean, centre)
+
+
+def _scatter(canvas: Canvas, shape: Outline, count: int, low: float, high: float) -> Field:
+    """Random places between two relative distances from the centre, (count, 2) in units."""
+    angle = canvas.random.uniform(0, 2 * np.pi, count)
+    distance = shape.radius * np.sqrt(canvas.random.uniform(low**2, high**2, count))
+    places = np.stack([distance * np.sin(angle), distance * np.cos(angle)], axis=1)
+    return np.asarray(places + np.array(shape.centre))
+
+
+def _sizes(canvas: Canvas, count: int, low: float, high: float) -> Field:
+    return canvas.random.uniform(low, high, count)
+
+
+def _network(canvas: Canvas, spacing: float, wobble: float, thickness: float) -> Field:
+    """Lines of a pigment network, 0 to 1."""
+    return ramp(thickness - canvas.honeycomb(spacing, wobble), thickness)
+
+
+def _tree(
+    canvas: Canvas, start: Field, heading: float, length: float, width: float
+) -> list[tuple[Field, float]]:
+    """A vessel that branches and gets thinner."""
+    steps = 9
+    bends = heading + np.cumsum(canvas.random.normal(0, 0.22, steps))
+    moves = np.stack([np.sin(bends), np.cos(bends)], axis=1) * (length / steps)
+    path = np.vstack([start, start + np.cumsum(moves, axis=0)])
+    branches = [(path, width)]
+    if width > 0.006:
+        for _ in range(canvas.count(2, 3)):
+            fork = path[canvas.count(2, steps)]
+            side = heading + canvas.random.choice([-1, 1]) * canvas.between(0.5, 1.1)
+            branches += _tree(
+                canvas, fork, float(side), length * canvas.between(0.45, 0.75), width * 0.6
+            )
+    return branches
+
+
+def _naevus(canvas: Canvas) -> None:
+    """Even brown, round, with a regular network or globules that fade at the border."""
+    shape = outline(canvas, (0.20, 0.40), (0.68, 1.0), 0.03)
+    body = shape.inside(canvas.between(0.3, 0.6))
+    tone = canvas.between(0.45, 1.25)
+    centre = canvas.between(-0.25, 0.45)
+    canvas.melanin += body * tone * (1 + centre * np.clip(shape.depth, 0, 1))
+    canvas.blood += body * canvas.between(0.0, 0.3)
+    if canvas.random.random() < 0.7:
+        net = _network(canvas, canvas.between(0.045, 0.075), 0.10, canvas.between(0.32, 0.45))
+        canvas.melanin += net * body * canvas.between(0.45, 0.85)
+    else:
+        places = _scatter(canvas, shape, canvas.count(45, 90), 0.0, 0.92)
+        spots = canvas.blobs(places, _sizes(canvas, len(places), 0.012, 0.02))
+        canvas.melanin += spots * body * canvas.between(0.5, 0.9)
+
+
+def _melanoma(canvas: Canvas) -> None:
+    """Lopsided, ragged and of many colours, with a blue veil, streaks, blotches and regression."""
+    shape = outline(canvas, (0.27, 0.46), (0.55, 0.9), canvas.between(0.10, 0.17))
+    side = canvas.between(-np.pi, np.pi)
+    streaks = (
+        0.10 * ramp(np.cos(shape.angle - side), 0.8) * np.cos(canvas.count(17, 26) * shape.angle)
+    )
+    shape.depth = shape.depth + streaks + 0.07 * canvas.noise(0.09)
+    body = shape.inside(canvas.between(0.06, 0.16))
+    lean = ramp(np.cos(shape.angle - side) + 0.4 * canvas.noise(0.2) + 0.4, 1.2)
+    canvas.melanin += body * (canvas.between(0.6, 1.0) + canvas.between(0.8, 1.5) * lean)
+    net = _network(canvas, canvas.between(0.07, 0.11), 0.35, 0.45)
+    canvas.melanin += net * body * ramp(canvas.noise(0.22), 0.8) * canvas.between(0.7, 1.2)
+    canvas.blood += body * ramp(canvas.noise(0.25) - 0.4, 0.8) * canvas.between(0.5, 1.0)
+    blotch = ramp(canvas.noise(0.2) + 0.6 * lean - 0.7, 0.5)
+    canvas.paint(body * blotch * 0.8, _BLACK)
+    veil = ramp(canvas.noise(0.22) + 0.5 * lean - 0.2, 0.8) * ramp(shape.depth - 0.08, 0.25)
+    canvas.paint(veil * canvas.between(0.5, 0.8), _VEIL)
+    if canvas.random.random() < 0.6:
+        scar = ramp(canvas.noise(0.2) - 0.5 * lean - 0.3, 0.6) * ramp(shape.depth - 0.1, 0.2)
+        canvas.paint(scar * canvas.between(0.4, 0.7), _WHITE)
+    places = _scatter(canvas, shape, canvas.count(10, 30), 0.7, 1.1)
+    dots = canvas.blobs(places, _sizes(canvas, len(places), 0.006, 0.02))
+    canvas.paint(dots * 0.85, _BLACK)
+
+
+def _keratosis(canvas: Canvas) -> None:
+    """Waxy and stuck on: a sharp border, brain-like furrows, white cysts and dark openings."""
+    shape = outline(canvas, (0.26, 0.44), (0.6, 0.95), 0.06)
+    shape.depth = shape.depth + 0.05 * canvas.noise(0.07)
+    body = shape.inside(0.05)
+    canvas.paint(body * canvas.between(0.25, 0.55), _KERATIN)
+    canvas.melanin += body * canvas.between(0.25, 0.95) * (1 + 0.2 * canvas.noise(0.15))
+    furrows = ramp(0.28 - np.abs(canvas.noise(canvas.between(0.06, 0.10))), 0.25)
+    canvas.melanin += furrows * body * canvas.between(0.3, 0.8)
+    places = _scatter(canvas, shape, canvas.count(8, 18), 0.0, 0.85)
+    openings = canvas.blobs(places, _sizes(canvas, len(places), 0.012, 0.028), 0.5)
+    canvas.paint(openings * body * 0.8, (74, 46, 30))
+    places = _scatter(canvas, shape, canvas.count(12, 26), 0.0, 0.85)
+    cysts = canvas.blobs(places, _sizes(canvas, len(places), 0.012, 0.026), 0.7)
+    canvas.paint(cysts * body * 0.9, (250, 240, 214))
+
+
+def _basal_cell(canvas: Canvas) -> None:
+    """Pink and translucent, with branching vessels in focus and slate-blue nests."""
+    shape = outline(canvas, (0.24, 0.42), (0.65, 1.0), 0.06)
+    body = shape.inside(canvas.between(0.25, 0.45))
+    canvas.blood += body * canvas.between(0.15, 0.4) * (1 + 0.3 * canvas.noise(0.2))
+    canvas.paint(body * canvas.between(0.15, 0.35), (236, 204, 200))
+    if canvas.random.random() < 0.85:
+        places = _scatter(canvas, shape, canvas.count(4, 11), 0.1, 0.9)
+        nests = canvas.blobs(places, _sizes(canvas, len(places), 0.025, 0.065), 0.5)
+        canvas.paint(nests * canvas.between(0.55, 0.85), _SLATE)
+    vessels: list[tuple[Field, float]] = []
+    for start in _scatter(canvas, shape, canvas.count(3, 6), 0.6, 1.0):
+        inward = np.arctan2(shape.centre[0] - start[0], shape.centre[1] - start[1])
+        heading = float(inward) + canvas.between(-0.6, 0.6)
+        vessels += _tree(canvas, start, heading, shape.radius * 1.1, canvas.between(0.012, 0.02))
+    canvas.paint(canvas.lines(vessels) * 0.75, (178, 34, 40))
+    if canvas.random.random() < 0.4:
+        places = _scatter(canvas, shape, 1, 0.0, 0.5)
+        ulcer = canvas.blobs(places, _sizes(canvas, 1, 0.05, 0.09), 0.5)
+        canvas.paint(ulcer * ramp(canvas.noise(0.06) + 0.8, 1.0) * 0.85, (170, 84, 34))
+
+
+def _actinic(canvas: Canvas) -> None:
+    """A strawberry: red between pale follicles in rows, under patches of scale."""
+    shape = outline(canvas, (0.28, 0.46), (0.6, 1.0), 0.09)
+    shape.depth = shape.depth + 0.10 * canvas.noise(0.12)
+    body = shape.inside(canvas.between(0.3, 0.5))
+    canvas.blood += body * canvas.between(0.55, 1.0) * (1 + 0.15 * canvas.noise(0.12))
+    canvas.melanin += body * canvas.between(0.0, 0.2)
+    holes = ramp(canvas.honeycomb(canvas.between(0.065, 0.095), 0.25) - 0.5, 0.3)
+    canvas.paint(holes * body * canvas.between(0.6, 0.85), (244, 214, 196))
+    scale = ramp(canvas.noise(0.10) + 0.4 * canvas.noise(0.03) - canvas.between(0.7, 1.2), 0.4)
+    canvas.paint(scale * body * 0.9, _SCALE)
+    places = _scatter(canvas, shape, canvas.count(10, 40), 0.0, 0.9)
+    dots = canvas.blobs(places, _sizes(canvas, len(places), 0.006, 0.011))
+    canvas.paint(dots * body * 0.6, (150, 30, 40))
+
+
+def _fibroma(canvas: Canvas) -> None:
+    """Small and round: a white scar in the middle of a delicate brown network."""
+    shape = outline(canvas, (0.20, 0.33), (0.75, 1.0), 0.04)
+    body = shape.inside(canvas.between(0.5, 0.8))
+    middle = canvas.between(0.42, 0.6)
+    ring = body * (1 - ramp(shape.depth - middle, 0.25))
+    canvas.melanin += ring * canvas.between(0.3, 0.6)
+    canvas.blood += body * canvas.between(0.05, 0.35)
+    net = _network(canvas, canvas.between(0.04, 0.06), 0.15, 0.36)
+    canvas.melanin += net * ring * canvas.between(0.3, 0.55)
+    scar = ramp(shape.depth - middle + 0.08 * canvas.noise(0.06), 0.18)
+    canvas.paint(scar * canvas.between(0.65, 0.9), _WHITE)
+
+
+def _vascular(canvas: Canvas) -> None:
+    """Red, maroon or blue-black lakes, sharply set apart by paler walls."""
+    shape = outline(canvas, (0.18, 0.38), (0.6, 1.0), 0.06)
+    body = shape.inside(canvas.between(0.2, 0.4))
+    canvas.blood += body * canvas.between(0.4, 0.9)
+    places = _scatter(canvas, shape, canvas.count(14, 34), 0.0, 0.9)
+    radii = _sizes(canvas, len(places), 0.03, 0.075) * (shape.radius / 0.28)
+    lakes = canvas.blobs(places, radii, 0.22)
+    canvas.blood += lakes * canvas.between(0.9, 2.0)
+    cold = canvas.between(0.0, 0.55)
+    canvas.paint(lakes * cold, (78, 34, 92))
+    if canvas.random.random() < 0.35:
+        clot = canvas.blobs(places[:3], radii[:3], 0.3)
+        canvas.paint(clot * 0.8, (34, 14, 28))
+    walls = ndimage.gaussian_filter(lakes, 0.012 * canvas.unit) - lakes
+    canvas.paint(ramp(walls, 0.5) * 0.5, (240, 206, 206))
+
+
+_DRAWN: dict[str, Callable[[Canvas], None]] = {
+    "akiec": _actinic,
+    "bcc": _basal_cell,
+    "bkl": _keratosis,
+    "df": _fibroma,
+    "mel": _melanoma,
+    "nv": _naevus,
+    "vasc": _vascular,
+}
+
+
+def draw_skin(label: str, unit: float, random: np.random.Generator) -> Field:
+    """Draw a piece of skin with one lesion in its middle.
+
+    Args:
+        label: Its diagnosis, one of `LABELS`.
+        unit: Height of a picture in pixels.
+        random: Source of all that varies.
+
+    Returns:
+        RGB, 0 to 255, float64, shape (side, side, 3), one and a half times as wide as a picture is
+        high.
+    """
+    canvas = Canvas(round(1.5 * unit), unit, random)
+    _DRAWN[label](canvas)
+    return canvas.develop()
