@@ -290,7 +290,7 @@ def _content_rules(array_rows: int, config: ValidateConfig) -> list[_Rule]:
         _Rule(
             "a lesion has one diagnosis",
             "images",
-            between(column="diagnoses_of_lesion", min_value=1, max_value=1),
+            between(column="diagnoses_of_lesion", max_value=1),
         ),
         _Rule(
             "perceptual hashes are 16 hexadecimal digits",
