@@ -6,7 +6,7 @@ from textwrap import fill
 from skin_lesion.evaluation.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, dress, new_figure, png
 from skin_lesion.modeling.history import History
 
-_TITLES = {"warmup": "Warm-up", "finetune": "Fine-tuning"}
+_TITLES = {"warmup": "First phase", "finetune": "Second phase"}
 _LOSS = (
     ("loss", "Training (augmented, mixed)", ORANGE, "s"),
     ("val_loss", "Validation", BLUE, "o"),
@@ -83,4 +83,5 @@ def _phase(history: History) -> bytes:
     rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     rate.yaxis.get_offset_text().set_fontsize(8)
     rate.xaxis.get_major_locator().set_params(integer=True)
+    rate.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     return png(figure)

@@ -112,11 +112,12 @@ def roc_curves(
         )
     dress(
         axes,
-        f"ROC of each class against the rest, {_where(figures)}",
+        f"ROC of each class, {_where(figures)}",
         "False positive rate (1 - specificity)",
         "True positive rate (sensitivity)",
     )
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    undefined = f"\nnot defined for {', '.join(missing)}" if missing else ""
     macro = "–" if figures.macro_auc is None else f"{figures.macro_auc:.3f}"
     legend = axes.legend(
         loc="lower right",
@@ -124,13 +125,9 @@ def roc_curves(
         frameon=True,
         framealpha=0.95,
         edgecolor="none",
-        title=f"Area under the curve (macro {macro})",
+        title=f"Area under the curve (macro {macro})" + undefined,
     )
     legend.get_title().set(fontsize=8.5, fontweight="bold")
-    if missing:
-        axes.text(
-            0.02, 0.98, f"Not defined for: {', '.join(missing)}", fontsize=8, va="top", color=MUTED
-        )
     return png(figure)
 
 
