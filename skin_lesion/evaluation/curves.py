@@ -82,6 +82,6 @@ def _phase(history: History) -> bytes:
     rate.set_ylim(bottom=0)
     rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     rate.yaxis.get_offset_text().set_fontsize(8)
-    rate.xaxis.get_major_locator().set_params(integer=True)
+    rate.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     rate.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     return png(figure)
