@@ -21,8 +21,8 @@ from scipy import ndimage
 Field = NDArray[np.float64]
 Colour = tuple[float, float, float]
 
-_MELANIN = np.array([0.55, 0.95, 1.35])
-_BLOOD = np.array([0.16, 0.95, 0.78])
+_MELANIN = (0.55, 0.95, 1.35)
+_BLOOD = (0.16, 0.95, 0.78)
 _SKIN_TONES = np.array(
     [[238, 199, 184], [229, 183, 160], [212, 160, 130], [184, 130, 98], [146, 101, 76]], float
 )
@@ -45,7 +45,7 @@ class Canvas:
 
     Attributes:
         side: Side of the square in pixels.
-        unit: Pixels a unit of length.
+        unit: Pixels a unit of length; a picture's height where it is not zoomed.
         random: Source of all that varies.
         melanin: Absorption by melanin, shape (side, side).
         blood: Absorption by blood, shape (side, side).
@@ -88,8 +88,8 @@ class Canvas:
     def honeycomb(self, spacing: float, wobble: float) -> Field:
         """A bent hexagonal lattice, 0 to 1: bright in the holes, dark along the lines."""
         y, x = self.grid
-        y = y + wobble * spacing * self.noise(4 * spacing)
-        x = x + wobble * spacing * self.noise(4 * spacing)
+        y = y + wobble * spacing * self.noise(2.5 * spacing)
+        x = x + wobble * spacing * self.noise(2.5 * spacing)
         turn = self.between(0, np.pi)
         waves = sum(
             np.cos((x * np.cos(turn + a) + y * np.sin(turn + a)) * 2 * np.pi / spacing / 0.866)
@@ -117,6 +117,10 @@ class Canvas:
             np.maximum(window, spot, out=window)
         return result
 
+    def frayed(self, opacity: Field) -> Field:
+        """Give smooth spots an irregular border."""
+        return ramp(opacity * (1 + 0.3 * self.noise(0.035)) - 0.3, 0.4)
+
     def lines(self, paths: list[tuple[Field, float]]) -> Field:
         """Curves, opacity 0 to 1; each a path (n, 2) as y and x and a width, in units."""
         size = self.side * _SUPERSAMPLING
@@ -137,14 +141,18 @@ class Canvas:
         tone = float(self.random.beta(1.3, 3.0)) * (len(_SKIN_TONES) - 1.001)
         lower = int(tone)
         skin = _SKIN_TONES[lower] + (tone - lower) * (_SKIN_TONES[lower + 1] - _SKIN_TONES[lower])
-        skin = skin + self.random.normal(0, 4, 3)
+        skin = skin + self.random.normal(0, 5, 3)
         melanin = self.melanin + 0.035 * self.noise(0.35) + 0.02 * self.noise(0.02)
         blood = self.blood + 0.06 * self.noise(0.5) + 0.025 * self.noise(0.06)
-        depth = melanin[..., None] * _MELANIN + blood[..., None] * _BLOOD
-        colour = skin * np.exp(-np.maximum(depth, -0.15))
-        for opacity, paint in self.paints:
-            colour += np.clip(opacity, 0, 1)[..., None] * (np.asarray(paint) - colour)
-        return np.asarray(np.clip(colour, 0, 255))
+        planes = [
+            base * np.exp(-np.maximum(melanin * brown + blood * red, -0.15))
+            for base, brown, red in zip(skin, _MELANIN, _BLOOD, strict=True)
+        ]
+        for opacity, colour in self.paints:
+            cover = np.clip(opacity, 0, 1)
+            for plane, level in zip(planes, colour, strict=True):
+                plane += cover * (level - plane)
+        return np.clip(np.stack(planes, axis=-1), 0, 255)
 
 
 @dataclass
@@ -225,9 +233,10 @@ def _sizes(canvas: Canvas, count: int, low: float, high: float) -> Field:
     return canvas.random.uniform(low, high, count)
 
 
-def _network(canvas: Canvas, spacing: float, wobble: float, thickness: float) -> Field:
-    """Lines of a pigment network, 0 to 1."""
-    return ramp(thickness - canvas.honeycomb(spacing, wobble), thickness)
+def _network(canvas: Canvas, spacing: float, wobble: float) -> Field:
+    """Lines of a pigment network, 0 to 1; here thicker, there thinner."""
+    thickness = 0.38 + 0.09 * canvas.noise(3 * spacing)
+    return ramp(thickness - canvas.honeycomb(spacing, wobble), 0.38)
 
 
 def _tree(
@@ -251,132 +260,140 @@ def _tree(
 
 def _naevus(canvas: Canvas) -> None:
     """Even brown, round, with a regular network or globules that fade at the border."""
-    shape = outline(canvas, (0.20, 0.40), (0.68, 1.0), 0.03)
-    body = shape.inside(canvas.between(0.3, 0.6))
-    tone = canvas.between(0.45, 1.25)
-    centre = canvas.between(-0.25, 0.45)
+    shape = outline(canvas, (0.17, 0.40), (0.62, 1.0), 0.035)
+    body = shape.inside(canvas.between(0.25, 0.6))
+    tone = canvas.between(0.35, 1.1) * (1 + 0.12 * canvas.noise(0.12))
+    centre = canvas.between(-0.35, 0.5)
     canvas.melanin += body * tone * (1 + centre * np.clip(shape.depth, 0, 1))
-    canvas.blood += body * canvas.between(0.0, 0.3)
-    if canvas.random.random() < 0.7:
-        net = _network(canvas, canvas.between(0.045, 0.075), 0.10, canvas.between(0.32, 0.45))
-        canvas.melanin += net * body * canvas.between(0.45, 0.85)
+    canvas.blood += body * canvas.between(0.0, 0.35)
+    if canvas.random.random() < 0.65:
+        net = _network(canvas, canvas.between(0.045, 0.07), 0.22)
+        canvas.melanin += net * body * canvas.between(0.45, 0.9)
     else:
-        places = _scatter(canvas, shape, canvas.count(45, 90), 0.0, 0.92)
-        spots = canvas.blobs(places, _sizes(canvas, len(places), 0.012, 0.02))
+        places = _scatter(canvas, shape, canvas.count(40, 110), 0.0, 0.92)
+        spots = canvas.blobs(places, _sizes(canvas, len(places), 0.011, 0.021), 0.8)
         canvas.melanin += spots * body * canvas.between(0.5, 0.9)
 
 
 def _melanoma(canvas: Canvas) -> None:
     """Lopsided, ragged and of many colours, with a blue veil, streaks, blotches and regression."""
-    shape = outline(canvas, (0.27, 0.46), (0.55, 0.9), canvas.between(0.10, 0.17))
+    shape = outline(canvas, (0.25, 0.45), (0.55, 0.92), canvas.between(0.09, 0.15))
     side = canvas.between(-np.pi, np.pi)
-    streaks = (
-        0.10 * ramp(np.cos(shape.angle - side), 0.8) * np.cos(canvas.count(17, 26) * shape.angle)
-    )
-    shape.depth = shape.depth + streaks + 0.07 * canvas.noise(0.09)
-    body = shape.inside(canvas.between(0.06, 0.16))
-    lean = ramp(np.cos(shape.angle - side) + 0.4 * canvas.noise(0.2) + 0.4, 1.2)
-    canvas.melanin += body * (canvas.between(0.6, 1.0) + canvas.between(0.8, 1.5) * lean)
-    net = _network(canvas, canvas.between(0.07, 0.11), 0.35, 0.45)
-    canvas.melanin += net * body * ramp(canvas.noise(0.22), 0.8) * canvas.between(0.7, 1.2)
-    canvas.blood += body * ramp(canvas.noise(0.25) - 0.4, 0.8) * canvas.between(0.5, 1.0)
-    blotch = ramp(canvas.noise(0.2) + 0.6 * lean - 0.7, 0.5)
-    canvas.paint(body * blotch * 0.8, _BLACK)
-    veil = ramp(canvas.noise(0.22) + 0.5 * lean - 0.2, 0.8) * ramp(shape.depth - 0.08, 0.25)
-    canvas.paint(veil * canvas.between(0.5, 0.8), _VEIL)
+    rays = np.cos(canvas.count(15, 24) * shape.angle + 0.8 * canvas.noise(0.1))
+    streaks = canvas.between(0.0, 0.07) * ramp(np.cos(shape.angle - side) - 0.2, 0.8) * rays
+    shape.depth = shape.depth + streaks + 0.06 * canvas.noise(0.08) + 0.02 * canvas.noise(0.03)
+    body = shape.inside(canvas.between(0.08, 0.22))
+    lean = ramp(np.cos(shape.angle - side) + 0.5 * canvas.noise(0.2) + 0.4, 1.6)
+    mottle = 1 + 0.2 * canvas.noise(0.06)
+    canvas.melanin += body * mottle * (canvas.between(0.45, 0.9) + canvas.between(0.7, 1.4) * lean)
+    net = _network(canvas, canvas.between(0.06, 0.10), 0.5)
+    canvas.melanin += net * body * ramp(canvas.noise(0.22), 0.9) * canvas.between(0.6, 1.1)
+    canvas.blood += body * ramp(canvas.noise(0.25) - 0.3, 0.9) * canvas.between(0.4, 0.9)
+    blotch = ramp(canvas.noise(0.16) + 0.3 * canvas.noise(0.05) + 0.7 * lean - 0.8, 0.9)
+    canvas.melanin += body * blotch * canvas.between(0.8, 1.8)
+    veil = ramp(canvas.noise(0.2) + 0.6 * lean - 0.3, 1.0) * ramp(shape.depth - 0.05, 0.3)
+    canvas.paint(veil * canvas.between(0.45, 0.75) * mottle, _VEIL)
     if canvas.random.random() < 0.6:
-        scar = ramp(canvas.noise(0.2) - 0.5 * lean - 0.3, 0.6) * ramp(shape.depth - 0.1, 0.2)
-        canvas.paint(scar * canvas.between(0.4, 0.7), _WHITE)
-    places = _scatter(canvas, shape, canvas.count(10, 30), 0.7, 1.1)
-    dots = canvas.blobs(places, _sizes(canvas, len(places), 0.006, 0.02))
-    canvas.paint(dots * 0.85, _BLACK)
+        scar = ramp(canvas.noise(0.2) - 0.5 * lean - 0.3, 0.8) * ramp(shape.depth - 0.1, 0.25)
+        canvas.paint(scar * canvas.between(0.35, 0.65), _WHITE)
+    places = _scatter(canvas, shape, canvas.count(8, 30), 0.5, 1.1)
+    dots = canvas.blobs(places, _sizes(canvas, len(places), 0.006, 0.02), 0.8)
+    canvas.paint(dots * 0.8, _BLACK)
 
 
 def _keratosis(canvas: Canvas) -> None:
     """Waxy and stuck on: a sharp border, brain-like furrows, white cysts and dark openings."""
-    shape = outline(canvas, (0.26, 0.44), (0.6, 0.95), 0.06)
-    shape.depth = shape.depth + 0.05 * canvas.noise(0.07)
-    body = shape.inside(0.05)
-    canvas.paint(body * canvas.between(0.25, 0.55), _KERATIN)
-    canvas.melanin += body * canvas.between(0.25, 0.95) * (1 + 0.2 * canvas.noise(0.15))
-    furrows = ramp(0.28 - np.abs(canvas.noise(canvas.between(0.06, 0.10))), 0.25)
-    canvas.melanin += furrows * body * canvas.between(0.3, 0.8)
-    places = _scatter(canvas, shape, canvas.count(8, 18), 0.0, 0.85)
-    openings = canvas.blobs(places, _sizes(canvas, len(places), 0.012, 0.028), 0.5)
-    canvas.paint(openings * body * 0.8, (74, 46, 30))
-    places = _scatter(canvas, shape, canvas.count(12, 26), 0.0, 0.85)
-    cysts = canvas.blobs(places, _sizes(canvas, len(places), 0.012, 0.026), 0.7)
-    canvas.paint(cysts * body * 0.9, (250, 240, 214))
+    shape = outline(canvas, (0.24, 0.44), (0.58, 0.95), 0.06)
+    shape.depth = shape.depth + 0.045 * canvas.noise(0.07) + 0.015 * canvas.noise(0.025)
+    body = shape.inside(0.07)
+    grain = 1 + 0.3 * canvas.noise(0.12) + 0.25 * canvas.noise(0.03)
+    canvas.paint(body * canvas.between(0.15, 0.5), _KERATIN)
+    canvas.melanin += body * canvas.between(0.25, 0.9) * grain
+    rim = body * ramp(0.18 - shape.depth, 0.18)
+    canvas.melanin += rim * canvas.between(0.0, 0.4)
+    furrows = ramp(0.3 - np.abs(canvas.noise(canvas.between(0.05, 0.09))), 0.3)
+    canvas.melanin += furrows * body * canvas.between(0.25, 0.7)
+    places = _scatter(canvas, shape, canvas.count(5, 16), 0.0, 0.88)
+    openings = canvas.blobs(places, _sizes(canvas, len(places), 0.01, 0.027), 0.6)
+    canvas.paint(canvas.frayed(openings) * body * 0.75, (74, 46, 30))
+    places = _scatter(canvas, shape, canvas.count(9, 26), 0.0, 0.88)
+    cysts = canvas.blobs(places, _sizes(canvas, len(places), 0.009, 0.024), 1.0)
+    canvas.paint(cysts * body * canvas.between(0.7, 0.9), (250, 240, 214))
 
 
 def _basal_cell(canvas: Canvas) -> None:
     """Pink and translucent, with branching vessels in focus and slate-blue nests."""
-    shape = outline(canvas, (0.24, 0.42), (0.65, 1.0), 0.06)
-    body = shape.inside(canvas.between(0.25, 0.45))
-    canvas.blood += body * canvas.between(0.15, 0.4) * (1 + 0.3 * canvas.noise(0.2))
-    canvas.paint(body * canvas.between(0.15, 0.35), (236, 204, 200))
+    shape = outline(canvas, (0.22, 0.42), (0.62, 1.0), 0.07)
+    body = shape.inside(canvas.between(0.3, 0.55))
+    canvas.blood += body * canvas.between(0.12, 0.4) * (1 + 0.35 * canvas.noise(0.15))
+    canvas.paint(body * canvas.between(0.1, 0.35), (236, 204, 200))
     if canvas.random.random() < 0.85:
-        places = _scatter(canvas, shape, canvas.count(4, 11), 0.1, 0.9)
-        nests = canvas.blobs(places, _sizes(canvas, len(places), 0.025, 0.065), 0.5)
-        canvas.paint(nests * canvas.between(0.55, 0.85), _SLATE)
+        places = _scatter(canvas, shape, canvas.count(3, 11), 0.1, 0.95)
+        nests = canvas.blobs(places, _sizes(canvas, len(places), 0.022, 0.07), 0.9)
+        canvas.paint(canvas.frayed(nests) * canvas.between(0.5, 0.8), _SLATE)
     vessels: list[tuple[Field, float]] = []
-    for start in _scatter(canvas, shape, canvas.count(3, 6), 0.6, 1.0):
+    for start in _scatter(canvas, shape, canvas.count(2, 5), 0.6, 1.05):
         inward = np.arctan2(shape.centre[0] - start[0], shape.centre[1] - start[1])
-        heading = float(inward) + canvas.between(-0.6, 0.6)
-        vessels += _tree(canvas, start, heading, shape.radius * 1.1, canvas.between(0.012, 0.02))
-    canvas.paint(canvas.lines(vessels) * 0.75, (178, 34, 40))
-    if canvas.random.random() < 0.4:
+        heading = float(inward) + canvas.between(-0.7, 0.7)
+        vessels += _tree(canvas, start, heading, shape.radius * 1.1, canvas.between(0.010, 0.017))
+    canvas.paint(canvas.lines(vessels) * canvas.between(0.55, 0.75), (176, 36, 42))
+    if canvas.random.random() < 0.35:
         places = _scatter(canvas, shape, 1, 0.0, 0.5)
-        ulcer = canvas.blobs(places, _sizes(canvas, 1, 0.05, 0.09), 0.5)
-        canvas.paint(ulcer * ramp(canvas.noise(0.06) + 0.8, 1.0) * 0.85, (170, 84, 34))
+        ulcer = canvas.frayed(canvas.blobs(places, _sizes(canvas, 1, 0.04, 0.09), 0.9))
+        canvas.paint(ulcer * 0.8, (164, 84, 40))
 
 
 def _actinic(canvas: Canvas) -> None:
     """A strawberry: red between pale follicles in rows, under patches of scale."""
-    shape = outline(canvas, (0.28, 0.46), (0.6, 1.0), 0.09)
-    shape.depth = shape.depth + 0.10 * canvas.noise(0.12)
-    body = shape.inside(canvas.between(0.3, 0.5))
-    canvas.blood += body * canvas.between(0.55, 1.0) * (1 + 0.15 * canvas.noise(0.12))
-    canvas.melanin += body * canvas.between(0.0, 0.2)
-    holes = ramp(canvas.honeycomb(canvas.between(0.065, 0.095), 0.25) - 0.5, 0.3)
-    canvas.paint(holes * body * canvas.between(0.6, 0.85), (244, 214, 196))
-    scale = ramp(canvas.noise(0.10) + 0.4 * canvas.noise(0.03) - canvas.between(0.7, 1.2), 0.4)
-    canvas.paint(scale * body * 0.9, _SCALE)
-    places = _scatter(canvas, shape, canvas.count(10, 40), 0.0, 0.9)
-    dots = canvas.blobs(places, _sizes(canvas, len(places), 0.006, 0.011))
-    canvas.paint(dots * body * 0.6, (150, 30, 40))
+    shape = outline(canvas, (0.26, 0.46), (0.6, 1.0), 0.07)
+    shape.depth = shape.depth + 0.12 * canvas.noise(0.14)
+    body = shape.inside(canvas.between(0.45, 0.75))
+    canvas.blood += (
+        body
+        * canvas.between(0.45, 0.95)
+        * (1 + 0.18 * canvas.noise(0.12) + 0.08 * canvas.noise(0.03))
+    )
+    canvas.melanin += body * canvas.between(0.0, 0.22)
+    lattice = canvas.honeycomb(canvas.between(0.06, 0.09), 0.3) + 0.08 * canvas.noise(0.1)
+    canvas.paint(ramp(lattice - 0.42, 0.5) * body * canvas.between(0.5, 0.8), (244, 212, 194))
+    texture = canvas.noise(0.10) + 0.5 * canvas.noise(0.03)
+    scale = ramp(texture - canvas.between(0.6, 1.2), 0.9)
+    canvas.paint(scale * body * canvas.between(0.6, 0.85), _SCALE)
+    places = _scatter(canvas, shape, canvas.count(0, 40), 0.0, 0.9)
+    dots = canvas.blobs(places, _sizes(canvas, len(places), 0.006, 0.011), 0.8)
+    canvas.paint(dots * body * 0.55, (150, 30, 40))
 
 
 def _fibroma(canvas: Canvas) -> None:
     """Small and round: a white scar in the middle of a delicate brown network."""
-    shape = outline(canvas, (0.20, 0.33), (0.75, 1.0), 0.04)
-    body = shape.inside(canvas.between(0.5, 0.8))
-    middle = canvas.between(0.42, 0.6)
-    ring = body * (1 - ramp(shape.depth - middle, 0.25))
-    canvas.melanin += ring * canvas.between(0.3, 0.6)
-    canvas.blood += body * canvas.between(0.05, 0.35)
-    net = _network(canvas, canvas.between(0.04, 0.06), 0.15, 0.36)
-    canvas.melanin += net * ring * canvas.between(0.3, 0.55)
-    scar = ramp(shape.depth - middle + 0.08 * canvas.noise(0.06), 0.18)
-    canvas.paint(scar * canvas.between(0.65, 0.9), _WHITE)
+    shape = outline(canvas, (0.19, 0.33), (0.72, 1.0), 0.04)
+    body = shape.inside(canvas.between(0.5, 0.85))
+    middle = canvas.between(0.4, 0.6)
+    ring = body * (1 - ramp(shape.depth - middle, 0.3))
+    canvas.melanin += ring * canvas.between(0.2, 0.5) * (1 + 0.2 * canvas.noise(0.1))
+    canvas.blood += body * canvas.between(0.0, 0.35)
+    net = _network(canvas, canvas.between(0.036, 0.055), 0.3)
+    canvas.melanin += net * ring * canvas.between(0.25, 0.6)
+    cloud = 0.10 * canvas.noise(0.07) + 0.05 * canvas.noise(0.025)
+    scar = ramp(shape.depth - middle + 0.05 + cloud, 0.32)
+    canvas.paint(scar * canvas.between(0.6, 0.85), _WHITE)
 
 
 def _vascular(canvas: Canvas) -> None:
     """Red, maroon or blue-black lakes, sharply set apart by paler walls."""
-    shape = outline(canvas, (0.18, 0.38), (0.6, 1.0), 0.06)
-    body = shape.inside(canvas.between(0.2, 0.4))
-    canvas.blood += body * canvas.between(0.4, 0.9)
-    places = _scatter(canvas, shape, canvas.count(14, 34), 0.0, 0.9)
+    shape = outline(canvas, (0.17, 0.38), (0.6, 1.0), 0.06)
+    body = shape.inside(canvas.between(0.25, 0.6))
+    canvas.blood += body * canvas.between(0.25, 0.8) * (1 + 0.2 * canvas.noise(0.1))
+    places = _scatter(canvas, shape, canvas.count(12, 34), 0.0, 0.9)
     radii = _sizes(canvas, len(places), 0.03, 0.075) * (shape.radius / 0.28)
-    lakes = canvas.blobs(places, radii, 0.22)
-    canvas.blood += lakes * canvas.between(0.9, 2.0)
-    cold = canvas.between(0.0, 0.55)
-    canvas.paint(lakes * cold, (78, 34, 92))
+    lakes = canvas.frayed(canvas.blobs(places, radii, 0.45))
+    canvas.blood += lakes * canvas.between(0.8, 1.7) * (1 + 0.25 * canvas.noise(0.06))
+    canvas.paint(lakes * canvas.between(0.0, 0.55), (78, 36, 92))
     if canvas.random.random() < 0.35:
-        clot = canvas.blobs(places[:3], radii[:3], 0.3)
-        canvas.paint(clot * 0.8, (34, 14, 28))
+        clot = canvas.frayed(canvas.blobs(places[:4], radii[:4], 0.6))
+        canvas.paint(clot * 0.75, (36, 16, 30))
     walls = ndimage.gaussian_filter(lakes, 0.012 * canvas.unit) - lakes
-    canvas.paint(ramp(walls, 0.5) * 0.5, (240, 206, 206))
+    canvas.paint(ramp(walls, 0.5) * 0.4, (240, 206, 206))
 
 
 _DRAWN: dict[str, Callable[[Canvas], None]] = {
@@ -395,12 +412,11 @@ def draw_skin(label: str, unit: float, random: np.random.Generator) -> Field:
 
     Args:
         label: Its diagnosis, one of `LABELS`.
-        unit: Height of a picture in pixels.
+        unit: Pixels a unit of length, the height of a picture.
         random: Source of all that varies.
 
     Returns:
-        RGB, 0 to 255, float64, shape (side, side, 3), one and a half times as wide as a picture is
-        high.
+        RGB, 0 to 255, float64, shape (side, side, 3); the side is one and a half units.
     """
     canvas = Canvas(round(1.5 * unit), unit, random)
     _DRAWN[label](canvas)

@@ -28,6 +28,7 @@ MARKER_NAME = "SYNTHETIC.txt"
 _FOLDER = "HAM10000_images_part_1"
 _MARKER_TEXT = "These pictures were drawn by a program. None of them shows a real patient.\n"
 _JPEG_QUALITY = 95
+_SKIN_RESOLUTION = 0.8
 _CHUNK_LESIONS = 16
 # Share of the possible further pictures of a lesion that are taken: 1.43 a lesion, 1.34 in HAM10000.
 _FURTHER_PICTURE = 0.43
@@ -162,7 +163,8 @@ def draw_lesion(
     Returns:
         uint8 (height, width, 3) for each view.
     """
-    skin = draw_skin(label, config.height, _random(seed, lesion, 1))
+    # Skin is a little softer than the hair above it, as through a lens, and cheaper to draw so.
+    skin = draw_skin(label, _SKIN_RESOLUTION * config.height, _random(seed, lesion, 1))
     return [_photograph(skin, config, _random(seed, lesion, 2 + view)) for view in views]
 
 
@@ -191,7 +193,7 @@ def _photograph(skin: Field, config: SyntheticConfig, random: np.random.Generato
     """Frame, turn and light a piece of skin, with what gets in the way."""
     light = _frame(skin, config, random)
     height, width = config.height, config.width
-    y, x = np.mgrid[0:height, 0:width]
+    y, x = np.ogrid[0:height, 0:width]
     y, x = (y - (height - 1) / 2) / height, (x - (width - 1) / 2) / height
     lean, turn = random.uniform(0.0, 0.22), random.uniform(0, 2 * np.pi)
     fall = 1 - random.uniform(0.0, 0.35) * (x * x + y * y)
@@ -207,7 +209,7 @@ def _photograph(skin: Field, config: SyntheticConfig, random: np.random.Generato
         middle_y, middle_x = random.normal(0, 0.04, 2)
         edge = random.uniform(0.58, 0.78) - np.hypot(y - middle_y, x - middle_x)
         light *= np.clip(edge / random.uniform(0.01, 0.05) + 0.5, 0.04, 1)[..., None]
-    light += random.normal(0, random.uniform(1.0, 2.5), light.shape)
+    light += random.normal(0, random.uniform(1.0, 2.5), (height, width, 1))
     return np.clip(np.rint(light), 0, 255).astype(np.uint8)
 
 
@@ -221,8 +223,9 @@ def _frame(skin: Field, config: SyntheticConfig, random: np.random.Generator) ->
         np.rint(skin).astype(np.uint8), [(margin, margin), (margin, margin), (0, 0)], "reflect"
     )
     turn, zoom = random.uniform(0, 2 * np.pi), random.uniform(0.88, 1.15)
-    cosine, sine = np.cos(turn) / zoom, np.sin(turn) / zoom
-    shift = random.normal(0, 0.04 * config.height, 2)
+    step = _SKIN_RESOLUTION / zoom
+    cosine, sine = np.cos(turn) * step, np.sin(turn) * step
+    shift = random.normal(0, 0.04 * _SKIN_RESOLUTION * config.height, 2)
     middle = (sheet.shape[0] - 1) / 2 + shift
     half_width, half_height = (config.width - 1) / 2, (config.height - 1) / 2
     matrix = (
@@ -234,7 +237,7 @@ def _frame(skin: Field, config: SyntheticConfig, random: np.random.Generator) ->
         middle[1] - sine * half_width - cosine * half_height,
     )
     picture = Image.fromarray(sheet).transform(
-        (config.width, config.height), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC
+        (config.width, config.height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
     )
     return np.asarray(picture, dtype=np.float64).copy()
 
