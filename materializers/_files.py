@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 from zenml.artifact_stores import BaseArtifactStore
@@ -72,6 +72,9 @@ def text_hash(*texts: str) -> str:
 
 class FileMaterializer(BaseMaterializer):
     """Base of the materializers of this project: named files in the artifact's folder."""
+
+    # It stands for no type of its own.
+    SKIP_REGISTRATION: ClassVar[bool] = True
 
     def write_text(self, name: str, text: str) -> str:
         """Write a UTF-8 file.

@@ -5,9 +5,11 @@ from typing import Any, ClassVar
 from zenml.enums import ArtifactType, VisualizationType
 from zenml.metadata.metadata_types import MetadataType
 
+from materializers import _html
 from materializers._files import FileMaterializer, frame_hash, text_hash
+from skin_lesion.data.pages import cards, mark, page, table
 from skin_lesion.data.splits import SPLITS, LeakReport, SplitTable
-from skin_lesion.data.splits_views import split_page
+from skin_lesion.labels import LABELS
 
 
 class SplitTableMaterializer(FileMaterializer):
@@ -47,4 +49,50 @@ class SplitTableMaterializer(FileMaterializer):
 
     def save_visualizations(self, data: SplitTable) -> dict[str, VisualizationType]:
         """Write the page."""
-        return {self.write_text("split.html", split_page(data)): VisualizationType.HTML}
+        return {self.write_text("split.html", _page(data)): VisualizationType.HTML}
+
+
+def _page(data: SplitTable) -> str:
+    report = data.leak_report
+    leaks = report.groups_crossing + report.lesions_crossing + report.duplicates_crossing
+    total = sum(report.images.values())
+    deviations = report.class_share_deviation
+    rows = [
+        [
+            label,
+            *(f"{report.class_counts[name][label]:,}" for name in SPLITS),
+            *(f"{100 * deviations[name][label]:+.2f}" for name in SPLITS),
+        ]
+        for label in LABELS
+    ]
+    worst = max(abs(share) for shares in deviations.values() for share in shares.values())
+    sizes = [
+        (
+            f"{report.images[name]:,}",
+            f"{name} images ({report.images[name] / total:.1%}), {report.groups[name]:,} groups",
+        )
+        for name in SPLITS
+    ]
+    return page(
+        "Split by lesion",
+        [
+            mark("bad", f"{leaks} leaks between splits")
+            if leaks
+            else mark("good", "No lesion, lesion group or confirmed duplicate crosses splits"),
+            cards([*sizes, (f"{100 * worst:.2f}", "largest deviation of a class, in points")]),
+            _html.heading(
+                "Images of each class, and its share in the split less that in the whole"
+            ),
+            table(
+                ["Class", *SPLITS, *(f"{name}, points" for name in SPLITS)],
+                rows,
+                numbers=frozenset(range(1, 7)),
+            ),
+            _html.heading("Near-duplicates across lesion ids"),
+            _html.paragraph(
+                f"{report.merged_pairs} pairs were merged into one group before splitting; "
+                f"{report.unmerged_pairs} were kept apart by the bound on group size."
+            ),
+            _html.facts({"Split hash": data.split_hash}),
+        ],
+    )

@@ -6,17 +6,16 @@ from zenml import step
 
 from materializers.picture import Picture, PictureMaterializer
 from materializers.split_table import SplitTableMaterializer
-from skin_lesion.data.duplicates import find_duplicates
+from skin_lesion.data.duplicates import duplicate_sheet, find_duplicates
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest
 from skin_lesion.data.splits import SplitTable, assign_splits
-from skin_lesion.data.splits_views import duplicate_sheet
 from skin_lesion.settings import SplitConfig
 from steps._caching import library_cache
 
 
 @step(
-    cache_policy=library_cache("data.splits", "data.splits_views"),
+    cache_policy=library_cache("data.splits"),
     output_materializers={"split": SplitTableMaterializer, "duplicates": PictureMaterializer},
 )
 def split(

@@ -1,0 +1,162 @@
+"""Which edits of the library re-run which step."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from zenml.utils import source_utils
+
+from steps import (
+    augment,
+    evaluate,
+    finetune_train,
+    ingest,
+    split,
+    validate,
+    warmup_train,
+)
+from steps._caching import PACKAGE, code_version, library_cache, library_fingerprint
+
+CACHED_STEPS = {
+    "ingest": ingest.ingest,
+    "validate": validate.validate,
+    "split": split.split,
+    "augment": augment.augment,
+    "warmup_train": warmup_train.warmup_train,
+    "finetune_train": finetune_train.finetune_train,
+    "evaluate": evaluate.evaluate,
+}
+TRAINING = {"warmup_train", "finetune_train"}
+
+
+@pytest.fixture
+def library(tmp_path: Path, root: Path) -> Path:
+    """A copy of the library that may be edited; returns the folder that holds the package."""
+    shutil.copytree(
+        root / PACKAGE, tmp_path / PACKAGE, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    return tmp_path
+
+
+def modules_of(step_name: str) -> list[str]:
+    """The library modules that a step names."""
+    cache_func = source_utils.load(CACHED_STEPS[step_name].configuration.cache_policy.cache_func)
+    return list(cache_func.args)
+
+
+def steps_that_see(edited: str, library: Path) -> set[str]:
+    """Steps whose fingerprint changes when a file of the library is edited."""
+    names = CACHED_STEPS
+    before = {name: library_fingerprint(*modules_of(name), root=library) for name in names}
+    with (library / PACKAGE / edited).open("a") as file:
+        file.write("\n# edited\n")
+    after = {name: library_fingerprint(*modules_of(name), root=library) for name in names}
+    return {name for name in names if before[name] != after[name]}
+
+
+def test_editing_the_heat_maps_retrains_nothing(library: Path) -> None:
+    assert not steps_that_see("explain/gradcam.py", library) - {"evaluate"}
+
+
+@pytest.mark.parametrize(
+    "edited", ["settings.py", "tracking.py", "registry.py", "pyfunc.py", "data/checks_html.py"]
+)
+def test_what_no_result_depends_on_retrains_nothing(edited: str, library: Path) -> None:
+    assert not steps_that_see(edited, library) & {"ingest", "split", "augment", *TRAINING}
+
+
+@pytest.mark.parametrize("text", ["texts/en.yaml", "py.typed"])
+def test_texts_re_run_nothing(text: str, library: Path) -> None:
+    (library / PACKAGE / text).parent.mkdir(exist_ok=True)
+    (library / PACKAGE / text).touch()
+    assert not steps_that_see(text, library)
+
+
+@pytest.mark.parametrize(
+    ("edited", "step_name"),
+    [
+        ("data/ingest.py", "ingest"),
+        ("data/images.py", "ingest"),
+        ("data/synthetic.py", "ingest"),
+        ("data/checks.py", "validate"),
+        ("data/splits.py", "split"),
+        ("data/duplicates.py", "split"),
+        ("data/augment.py", "augment"),
+        ("data/loader.py", "warmup_train"),
+        ("modeling/train.py", "warmup_train"),
+        ("modeling/backbones.py", "warmup_train"),
+        ("modeling/classifier.py", "finetune_train"),
+        ("modeling/export.py", "finetune_train"),
+        ("evaluation/metrics.py", "evaluate"),
+        ("evaluation/calibration.py", "evaluate"),
+        ("inference.py", "evaluate"),
+        ("data/images.py", "evaluate"),
+        ("labels.py", "ingest"),
+        ("data/__init__.py", "split"),
+    ],
+)
+def test_a_file_that_a_step_depends_on_re_runs_it(
+    edited: str, step_name: str, library: Path
+) -> None:
+    assert step_name in steps_that_see(edited, library)
+
+
+def test_editing_the_evaluation_retrains_nothing(library: Path) -> None:
+    assert steps_that_see("evaluation/report.py", library) == {"evaluate"}
+
+
+def test_editing_the_checks_re_runs_them_alone(library: Path) -> None:
+    assert steps_that_see("data/checks.py", library) == {"validate"}
+
+
+def test_editing_the_decoder_leaves_training_alone_unless_pixels_change(library: Path) -> None:
+    """Its pixels reach training through the content hash of the array."""
+    assert not steps_that_see("data/images.py", library) & TRAINING
+
+
+def test_a_fingerprint_does_not_depend_on_where_the_library_lies(
+    library: Path, root: Path
+) -> None:
+    assert library_fingerprint("data.splits", root=library) == library_fingerprint("data.splits")
+
+
+def test_imports_inside_functions_count(tmp_path: Path) -> None:
+    package = tmp_path / PACKAGE
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "caller.py").write_text("def f():\n    from skin_lesion import lazy\n")
+    (package / "lazy.py").write_text("VALUE = 1\n")
+    before = library_fingerprint("caller", root=tmp_path)
+    (package / "lazy.py").write_text("VALUE = 2\n")
+    assert library_fingerprint("caller", root=tmp_path) != before
+
+
+def test_relative_and_circular_imports_are_followed_once(tmp_path: Path) -> None:
+    room = tmp_path / PACKAGE / "room"
+    room.mkdir(parents=True)
+    for folder in (tmp_path / PACKAGE, room):
+        (folder / "__init__.py").write_text("")
+    (room / "a.py").write_text("from .b import x\n")
+    (room / "b.py").write_text("from . import a\nfrom .. import c\n")
+    (tmp_path / PACKAGE / "c.py").write_text("")
+    before = library_fingerprint("room.a", root=tmp_path)
+    (tmp_path / PACKAGE / "c.py").write_text("VALUE = 2\n")
+    assert library_fingerprint("room.a", root=tmp_path) != before
+
+
+def test_a_module_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(ModuleNotFoundError, match="skin_lesion.data.spilts"):
+        library_fingerprint("data.spilts")
+
+
+def test_the_cache_function_survives_a_new_process() -> None:
+    """ZenML stores its name and loads it where the key is computed."""
+    policy = library_cache("data.splits", "modeling.bundle")
+    loaded = source_utils.load(policy.cache_func.import_path)
+    assert loaded() == library_fingerprint("data.splits", "modeling.bundle")
+
+
+def test_the_code_version_names_the_training_code() -> None:
+    version, _, fingerprint = code_version().partition("+")
+    assert version
+    assert library_fingerprint("modeling.train", "modeling.export").startswith(fingerprint)
