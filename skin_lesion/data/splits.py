@@ -1,7 +1,7 @@
 """Train, validation and test: stratified by class, grouped by lesion."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -181,12 +181,12 @@ class _Block:
     """
 
     groups: tuple[str, ...]
-    counts: dict[str, int]
+    counts: Counter[str]
     leading: str
 
     @property
     def images(self) -> int:
-        return sum(self.counts.values())
+        return self.counts.total()
 
     def place_in_line(self, seed: int) -> tuple[bool, int, bytes]:
         """Mixed blocks first, then large ones, so that small pure ones can even out the shares."""
@@ -199,15 +199,20 @@ def _blocks(rows: pd.DataFrame, duplicates: DuplicateReport) -> list[_Block]:
     apart = duplicates.unmerged
     for a, b in zip(apart["lesion_a"], apart["lesion_b"], strict=True):
         links.union(duplicates.groups[a], duplicates.groups[b])
-    frequency = rows["dx"].value_counts()
-    groups_of = rows["group"].map(links.find)
-    blocks = []
-    for _, members in rows.groupby(groups_of, sort=True):
-        counts = members["dx"].value_counts()
-        leading = min(counts.index, key=lambda dx: (-counts[dx], frequency[dx], dx))
-        groups = tuple(sorted(members["group"].unique()))
-        blocks.append(_Block(groups, {str(k): int(n) for k, n in counts.items()}, leading))
-    return blocks
+    groups: dict[str, set[str]] = defaultdict(set)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for group, dx in zip(rows["group"], rows["dx"], strict=True):
+        groups[links.find(group)].add(group)
+        counts[links.find(group)][dx] += 1
+    totals = sum(counts.values(), Counter[str]())
+    return [
+        _Block(
+            groups=tuple(sorted(groups[root])),
+            counts=counts[root],
+            leading=min(counts[root], key=lambda dx: (-counts[root][dx], totals[dx], dx)),
+        )
+        for root in counts
+    ]
 
 
 def _deal(blocks: Sequence[_Block], config: SplitConfig, seed: int) -> dict[str, SplitName]:
@@ -220,7 +225,7 @@ def _deal(blocks: Sequence[_Block], config: SplitConfig, seed: int) -> dict[str,
                 f"class '{label}' has {number} lesion groups; expected at least {len(SPLITS)}, one "
                 "for each split. Add lesions of this class, or raise `source.max_images`."
             )
-    totals = sum((Counter(block.counts) for block in blocks), Counter[str]())
+    totals = sum((block.counts for block in blocks), Counter[str]())
     filled: dict[SplitName, Counter[str]] = {name: Counter() for name in SPLITS}
     split_of: dict[str, SplitName] = {}
     for block in sorted(blocks, key=lambda b: b.place_in_line(seed)):
