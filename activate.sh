@@ -18,11 +18,14 @@ fi
 export ZENML_CONFIG_PATH="$SKIN_LESION_ROOT/.zenml"
 export ZENML_ANALYTICS_OPT_IN=false
 export AUTO_OPEN_DASHBOARD=false
+# A failed step ends with a short traceback and its message, not with pages of framed source.
+export ZENML_ENABLE_RICH_TRACEBACK=false
 # The database that the stack's experiment tracker writes.
 export MLFLOW_TRACKING_URI="sqlite:///$SKIN_LESION_ROOT/.work/store/mlflow.db"
 export MLFLOW_BACKEND_STORE_URI="$MLFLOW_TRACKING_URI"
 export MLFLOW_DISABLE_TELEMETRY=true
 export MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false
+export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR=false
 
 export KERAS_BACKEND="${KERAS_BACKEND:-tensorflow}"
 export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}"

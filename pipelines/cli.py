@@ -34,6 +34,9 @@ def _parser() -> argparse.ArgumentParser:
         "setup", help="set up the local ZenML stack; harmless where it is there already"
     )
     setup.add_argument("--stack", type=Path, default=STACK, help="its description (%(default)s)")
+    setup.add_argument(
+        "--root", type=Path, default=ROOT, help="folder that its relative paths count from"
+    )
     setup.set_defaults(command=_setup)
     results = commands.add_parser(
         "results", help="show the figures of the last training run and what to open next"
@@ -54,7 +57,7 @@ def _setup(options: argparse.Namespace) -> int:
     from pipelines.stacks import StackError, set_up_stack
 
     try:
-        stack = set_up_stack(options.stack, ROOT)
+        stack = set_up_stack(options.stack, options.root.resolve())
     except StackError as error:
         print(f"skin-lesion setup: {error}", file=sys.stderr)
         return 1

@@ -156,7 +156,7 @@ def _record(version: "ModelVersion", *, created: bool) -> RegisteredVersion:
     return RegisteredVersion(
         name=version.name,
         version=int(version.version),
-        uri=f"models:/{version.model_id}",
+        uri=str(version.source),
         bundle_hash=version.tags["bundle_hash"],
         run_id=version.run_id or "none",
         created=created,

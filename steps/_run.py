@@ -15,12 +15,15 @@ CHECKPOINTS_VARIABLE = "SKIN_LESION_CHECKPOINTS"
 
 
 def resolved_configuration() -> dict[str, Any]:
-    """Every value of the run: what steps share, and under its name what each step has of its own."""
-    run = get_step_context().pipeline_run
-    values = dict(run.config.parameters or {})
-    if run.snapshot is not None:
-        for name, step in run.snapshot.step_configurations.items():
-            values[name] = step.config.parameters.get("config", {})
+    """Every value of the run: what steps share, and under its name what a step has of its own."""
+    snapshot = get_step_context().pipeline_run.snapshot
+    if snapshot is None:
+        raise RuntimeError("the run has no snapshot that its configuration could be read from")
+    values: dict[str, Any] = {}
+    for name, step in snapshot.step_configurations.items():
+        parameters = dict(step.config.parameters)
+        values[name] = parameters.pop("config", {})
+        values |= parameters
     return values
 
 
