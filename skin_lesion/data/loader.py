@@ -71,12 +71,13 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         rows = np.sort(self._order(epoch)[start : start + self.batch_size])
         batch = mix(MixedBatch.unmixed(self._pixels[rows], self._labels[rows]), policy, rng)
         n, height, width = batch.pixels.shape[:3]
-        inputs = {
+        inputs: Inputs = {
             "image": batch.pixels,
             "geometry": draw_geometry(n, height, width, policy, rng),
             "colour": draw_colour(n, policy, rng),
         }
-        return inputs, batch.targets, batch.targets @ self._class_weights
+        weights: Floats = batch.targets @ self._class_weights
+        return inputs, batch.targets, weights
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         if self._order_of_epoch is None or self._order_of_epoch[0] != epoch:
@@ -113,4 +114,4 @@ class EvaluationBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 def _label_indices(split: SplitTable) -> NDArray[np.int64]:
-    return split.rows["dx"].map(LABEL_INDEX).to_numpy(np.int64)
+    return np.asarray(split.rows["dx"].map(LABEL_INDEX), np.int64)

@@ -29,11 +29,9 @@ def augment(image: Any, geometry: Any, colour: Any) -> Any:
     x = ops.image.affine_transform(
         ops.cast(image, "float32"), geometry, interpolation="bilinear", fill_mode="reflect"
     )
-    shift, contrast, saturation = (
-        ops.reshape(colour[:, i], (-1, 1, 1, 1)) for i in range(3)
-    )
+    shift, contrast, saturation = (ops.reshape(colour[:, i], (-1, 1, 1, 1)) for i in range(3))
     # Both changes are linear, so the picture is read and written once for each.
-    grey = ops.sum(x * ops.convert_to_tensor(np.float32(LUMA)), axis=-1, keepdims=True)
+    grey = ops.sum(x * ops.convert_to_tensor(np.array(LUMA, np.float32)), axis=-1, keepdims=True)
     mean = ops.mean(grey, axis=(1, 2), keepdims=True)
     x = (x * saturation + grey * (1 - saturation) - mean) * contrast + (mean + shift)
     return ops.round(ops.clip(x, 0.0, 255.0))

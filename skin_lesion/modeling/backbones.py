@@ -145,7 +145,9 @@ def block_of(name: str, family: Family) -> str | None:
     return re.sub(r"conv_(dw|pw|pad)_", "block", found.group(1))
 
 
-def group_blocks(layers: "Iterable[keras.layers.Layer]", name: str) -> "list[list[keras.layers.Layer]]":
+def group_blocks(
+    layers: "Iterable[keras.layers.Layer]", name: str
+) -> "list[list[keras.layers.Layer]]":
     """Group the layers of a backbone into blocks, from the output to the input.
 
     Args:
@@ -293,7 +295,9 @@ def _published_hash(spec: BackboneSpec) -> str | None:
     module = importlib.import_module(f"keras.src.applications.{spec.family}")
     variant = spec.keras_name.rsplit("B", 1)[1]
     (hashes,) = (
-        value for key, value in module.WEIGHTS_HASHES.items() if key in (f"b{variant}", f"-b{variant}")
+        value
+        for key, value in module.WEIGHTS_HASHES.items()
+        if key in (f"b{variant}", f"-b{variant}")
     )
     return str(hashes[1])
 

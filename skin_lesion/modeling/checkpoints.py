@@ -48,9 +48,7 @@ class Progress(BaseModel):
         best = (
             (record.epoch, score) if score > self.best_score else (self.best_epoch, self.best_score)
         )
-        return Progress(
-            records=(*self.records, record), best_epoch=best[0], best_score=best[1]
-        )
+        return Progress(records=(*self.records, record), best_epoch=best[0], best_score=best[1])
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class CheckpointStore:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         model.save_weights(partial / "model.weights.h5")
-        np.savez(partial / "optimizer.npz", **optimizer_state(optimizer))
+        np.savez(partial / "optimizer.npz", allow_pickle=False, **optimizer_state(optimizer))
         (partial / "progress.json").write_text(progress.model_dump_json())
         # The rename is what makes a checkpoint exist.
         target = self.folder / str(epoch)

@@ -119,7 +119,10 @@ def export_serving(keras_path: Path, folder: Path) -> None:
     model = keras.saving.load_model(keras_path, compile=False)
     serving = keras.Model(
         model.input,
-        {"logits": model.get_layer("logits").output, "features": model.get_layer("features").output},
+        {
+            "logits": model.get_layer("logits").output,
+            "features": model.get_layer("features").output,
+        },
     )
     folder.mkdir(parents=True)
     draft = folder / "draft.xml"

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from skin_lesion.data.augment import AugmentationPlan
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.splits import SplitTable
-from skin_lesion.labels import LABELS
 from skin_lesion.modeling.backbones import load_pretrained
 from skin_lesion.modeling.checkpoints import (
     CheckpointStore,
@@ -39,6 +38,8 @@ from skin_lesion.settings import BackboneConfig, FinetuneConfig, Phase, TrainCon
 
 if TYPE_CHECKING:
     import keras
+
+    from skin_lesion.data.loader import EvaluationBatches, TrainingBatches
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ def train_warmup(
     data: TrainingData,
     backbone: BackboneConfig,
     config: WarmupConfig,
-    context: RunContext = RunContext(),  # noqa: B008  (frozen)
+    context: RunContext = RunContext(),
 ) -> TrainedPhase:
     """Train the head on a frozen pretrained backbone, or begin training from scratch.
 
@@ -176,7 +177,7 @@ def train_finetune(
     data: TrainingData,
     warmup: WarmupModel,
     config: FinetuneConfig,
-    context: RunContext = RunContext(),  # noqa: B008  (frozen)
+    context: RunContext = RunContext(),
 ) -> TrainedPhase:
     """Fine-tune the classifier, freeing the backbone block by block from the output on.
 
@@ -266,8 +267,7 @@ def _run(
             data.images, data.split, data.plan, config.batch_size, config.workers
         )
         validation = EvaluationBatches(data.images, data.split, "val", config.batch_size)
-        jit = _jit(config)
-        classifier.compile(jit_compile=jit)
+        classifier.compile(jit_compile=_jit(config))
         progress, state = _resume(store, classifier)
         for record in progress.records:
             _report(record, context)
@@ -282,7 +282,8 @@ def _run(
                     classifier, backbone.name, blocks, train_batchnorm=phase.train_batchnorm
                 )
                 state = state or (optimizer_state(trainer.optimizer) if freed >= 0 else {})
-                _compile(trainer, config, len(batches), state, jit)
+                compile_trainer(trainer, config, len(batches))
+                restore_optimizer(trainer.optimizer, state)
                 freed, state = blocks, {}
             record = _epoch(trainer, classifier, batches, validation, epoch, data.plan.seed)
             progress = progress.advance(record)
@@ -305,8 +306,8 @@ def _run(
 def _epoch(
     trainer: "keras.Model",
     classifier: "keras.Model",
-    batches: "TrainingBatches",  # noqa: F821  (imports Keras)
-    validation: "EvaluationBatches",  # noqa: F821
+    batches: "TrainingBatches",
+    validation: "EvaluationBatches",
     epoch: int,
     seed: int,
 ) -> EpochRecord:
@@ -362,14 +363,14 @@ def validation_metrics(logits: NDArray[np.float32], labels: NDArray[np.int64]) -
     }
 
 
-def _compile(
-    trainer: "keras.Model",
-    config: TrainConfig,
-    steps_per_epoch: int,
-    state: "dict[str, NDArray[np.float32]]",
-    jit: "bool | str",
-) -> None:
-    """Compile for the weights that are free now, carrying over what the optimizer knows."""
+def compile_trainer(trainer: "keras.Model", config: TrainConfig, steps_per_epoch: int) -> None:
+    """Give a trainer a fresh optimizer for the weights that are free now, and the loss.
+
+    Args:
+        trainer: Made by `build_trainer`; changed in place.
+        config: Rate, decay, smoothing and the like.
+        steps_per_epoch: Batches of an epoch; the schedule counts in steps.
+    """
     import keras
 
     optimizer = keras.optimizers.AdamW(
@@ -384,13 +385,14 @@ def _compile(
             from_logits=True, label_smoothing=config.label_smoothing
         ),
         metrics=["accuracy"],
-        jit_compile=jit,
+        jit_compile=_jit(config),
     )
     optimizer.build(trainer.trainable_variables)
-    restore_optimizer(optimizer, state)
 
 
-def _schedule(config: TrainConfig, steps_per_epoch: int) -> "keras.optimizers.schedules.CosineDecay":
+def _schedule(
+    config: TrainConfig, steps_per_epoch: int
+) -> "keras.optimizers.schedules.CosineDecay":
     """Linear rise, then a cosine down to the final share of the peak rate."""
     import keras
 

@@ -129,7 +129,9 @@ def test_mixing_leaves_its_input_alone() -> None:
     np.testing.assert_array_equal(batch.targets.argmax(axis=1), [0, 1, 2, 3])
 
 
-@pytest.mark.parametrize("off", [{"mixup_alpha": 0.0, "cutmix_alpha": 0.0}, {"mix_probability": 0.0}])
+@pytest.mark.parametrize(
+    "off", [{"mixup_alpha": 0.0, "cutmix_alpha": 0.0}, {"mix_probability": 0.0}]
+)
 def test_mixing_can_be_switched_off(off: dict[str, float]) -> None:
     batch = MixedBatch.unmixed(picture(), np.array([0]))
     for seed in range(8):

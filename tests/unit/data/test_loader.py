@@ -40,7 +40,9 @@ def split() -> SplitTable:
     return SplitTable(rows, report)
 
 
-def batches(images: ImageArray, split: SplitTable, seed: int = 5, **policy: float) -> TrainingBatches:
+def batches(
+    images: ImageArray, split: SplitTable, seed: int = 5, **policy: float
+) -> TrainingBatches:
     plan = make_plan(split, AugmentConfig(**policy), seed)
     return TrainingBatches(images, split, plan, batch_size=8)
 

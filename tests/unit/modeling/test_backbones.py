@@ -38,7 +38,9 @@ from .conftest import MakeData
 IN_EVERY_RUN = ("efficientnet_b0", "efficientnet_v2_b0", "mobilenet")
 CASES = [
     *(
-        pytest.param(name, (32, 32), id=name, marks=() if name in IN_EVERY_RUN else pytest.mark.slow)
+        pytest.param(
+            name, (32, 32), id=name, marks=() if name in IN_EVERY_RUN else pytest.mark.slow
+        )
         for name in BACKBONES
     ),
     pytest.param("efficientnet_b4", (380, 380), id="efficientnet_b4-380", marks=pytest.mark.slow),
@@ -47,9 +49,7 @@ CASES = [
 
 def published_weights(name: str, path: Path) -> Path:
     """A weights file like the publisher's, of a network with random weights and statistics."""
-    network = getattr(keras.applications, spec_of(name).keras_name)(
-        include_top=False, weights=None
-    )
+    network = getattr(keras.applications, spec_of(name).keras_name)(include_top=False, weights=None)
     network.save_weights(path)
     return path
 
@@ -75,13 +75,13 @@ def test_backbone_trains_both_phases_exports_and_explains(
     assert tuned.history.trainable_parameters > warm.history.trainable_parameters
 
     facts = BundleFacts(resize_mode="stretch", code_version="test", training_run_id=None)
-    bundle = make_bundle(
-        tuned.model, data.images, data.split, manifest, facts, tmp_path / "bundle"
-    )
+    bundle = make_bundle(tuned.model, data.images, data.split, manifest, facts, tmp_path / "bundle")
     assert bundle.contract.parity_max_abs_difference <= PARITY_TOLERANCE
     assert bundle.contract.pretrained_on.startswith("sha256:")
 
-    outputs = ServingModel.load(bundle).run(np.asarray(data.images.open()[:2]), batch_size=2)
+    outputs = ServingModel.load(bundle).run(
+        np.asarray(data.images.open()[:2]), batch_size=2, with_features=True
+    )
     assert outputs.logits.shape == (2, NUM_CLASSES)
     assert np.isfinite(outputs.logits).all()
     with np.load(bundle.path / "serving" / "head.npz") as head_weights:
@@ -108,7 +108,13 @@ def test_blocks_are_freed_from_the_output_and_batchnorm_stays_frozen(name: str) 
     assert not any("gamma" in path for path in freed)
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in IN_EVERY_RUN else pytest.mark.slow)
+        for name in BACKBONES
+    ],
+)
 def test_every_layer_with_weights_belongs_to_exactly_one_block(name: str) -> None:
     model = build_classifier(BackboneConfig(name=name, weights="none"), (32, 32))
     grouped = [layer.name for block in backbone_blocks(model, name) for layer in block]
@@ -124,8 +130,7 @@ def test_imagenet_normalization_equals_that_of_keras(tmp_path: Path) -> None:
     published = keras.applications.EfficientNetB0(include_top=False, weights=None)
     layer = next(x for x in published.layers if isinstance(x, keras.layers.Normalization))
     mean, stored = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
-    layer.set_weights([mean.reshape(layer.mean.shape), stored.reshape(layer.variance.shape),
-                       *layer.get_weights()[2:]])  # fmt: skip
+    layer.set_weights([mean, stored, *layer.get_weights()[2:]])
     path = tmp_path / "b0.weights.h5"
     published.save_weights(path)
 
@@ -268,9 +273,7 @@ def test_damaged_download_is_refused_and_says_what_to_do(
 
 
 def test_offline_machine_is_told_file_address_and_way_out(keras_home: Path) -> None:
-    config = BackboneConfig(
-        name="efficientnet_b0", weights="imagenet", mirror="http://127.0.0.1:9"
-    )
+    config = BackboneConfig(name="efficientnet_b0", weights="imagenet", mirror="http://127.0.0.1:9")
     with pytest.raises(WeightsError) as caught:
         locate_weights(config)
     message = str(caught.value)

@@ -43,7 +43,9 @@ def test_warmup_leaves_backbone_and_batchnorm_statistics_untouched(
     data = make_data()
     one = train_warmup(data, pretrained, WarmupConfig(epochs=1, learning_rate=0.1, batch_size=8))
     two = train_warmup(data, pretrained, WarmupConfig(epochs=3, learning_rate=0.1, batch_size=8))
-    for a, b in zip(backbone_weights(one.model.path), backbone_weights(two.model.path), strict=True):
+    for a, b in zip(
+        backbone_weights(one.model.path), backbone_weights(two.model.path), strict=True
+    ):
         np.testing.assert_array_equal(a, b)
     heads = [
         keras.saving.load_model(x.model.path, compile=False).get_layer("logits").get_weights()[0]
@@ -136,7 +138,7 @@ def test_diverging_loss_stops_with_advice(
     data = make_data()
     real = TrainingBatches.__getitem__
 
-    def poisoned(self: TrainingBatches, index: int):  # noqa: ANN202
+    def poisoned(self: TrainingBatches, index: int):
         inputs, targets, weights = real(self, index)
         return inputs, targets, weights * np.float32("nan")
 
@@ -145,7 +147,7 @@ def test_diverging_loss_stops_with_advice(
         train_warmup(data, SCRATCH, WarmupConfig(epochs=1, batch_size=8))
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for whatever ends a process."""
 
 
@@ -162,9 +164,9 @@ def test_interrupted_training_goes_on_and_ends_where_the_uninterrupted_one_does(
 
     def kill(record: EpochRecord) -> None:
         if record.epoch == 3:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train_finetune(data, warm.model, config, RunContext(tmp_path / "c", on_epoch=kill))
     seen: list[int] = []
     context = RunContext(tmp_path / "c", on_epoch=lambda record: seen.append(record.epoch))
