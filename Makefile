@@ -26,7 +26,7 @@ define install
 	touch $@
 endef
 
-.PHONY: help setup demo results train real-data mlflow dashboard test check bench results-table lock clean
+.PHONY: help setup demo results train real-data mlflow zenml dashboard test check bench results-table lock clean
 
 help: ## List the targets
 	@echo "Usage: make TARGET [VARIABLE=value]"
@@ -54,6 +54,9 @@ real-data:
 
 mlflow: setup ## Open the MLflow UI on the local runs and registry [PORT=5000]
 	@$(ENTER) && mlflow ui --backend-store-uri "$$MLFLOW_TRACKING_URI" --host 127.0.0.1 --port $(or $(PORT),5000)
+
+zenml: setup ## Open the ZenML dashboard: runs, artifacts and their pictures; `zenml logout --local` stops it
+	@$(ENTER) && zenml login --local
 
 dashboard: ## The clinicians' dashboard does not exist yet: opens the MLflow UI instead
 	@echo "The clinicians' dashboard is not built yet; this is the MLflow UI with runs, figures and models."

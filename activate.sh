@@ -17,7 +17,7 @@ fi
 # ZenML's configuration and database lie in .zenml, everything that runs produce in .work.
 export ZENML_CONFIG_PATH="$SKIN_LESION_ROOT/.zenml"
 export ZENML_ANALYTICS_OPT_IN=false
-export AUTO_OPEN_DASHBOARD=false
+export ZENML_AUTO_OPEN_DASHBOARD=false
 # A failed step ends with a short traceback and its message, not with pages of framed source.
 export ZENML_ENABLE_RICH_TRACEBACK=false
 # The database that the stack's experiment tracker writes.

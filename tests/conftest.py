@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "ZENML_CONFIG_PATH": str(home / "zenml"),
         "ZENML_ANALYTICS_OPT_IN": "false",
         "ZENML_LOGGING_VERBOSITY": "WARNING",
-        "AUTO_OPEN_DASHBOARD": "false",
+        "ZENML_AUTO_OPEN_DASHBOARD": "false",
         "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}",
         "KERAS_HOME": str(home / "keras"),
         "MPLBACKEND": "Agg",
