@@ -1,8 +1,9 @@
-"""What worker processes do with pictures: look at them first, then decode them into the array.
+"""What worker processes do with pictures: decode them into the array and describe them.
 
 Kept apart from `ingest` so that a worker imports neither pandas nor anything else heavy.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,31 +46,22 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """What is known of a picture before it is decoded.
+class Decoded:
+    """What is known of a picture whose pixels are written.
 
     Attributes:
         sha256: Checksum of the encoded file.
-        width: Width of the upright picture in pixels.
-        height: Height of the upright picture in pixels.
-    """
-
-    sha256: str
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """What is known of a picture after its pixels are written.
-
-    Attributes:
         phash: 64-bit perceptual hash, 16 hexadecimal digits.
+        width: Width of the upright picture as encoded, in pixels.
+        height: Height of it.
         brightness: Mean grey level, 0 to 255.
         contrast: Standard deviation of grey levels.
     """
 
+    sha256: str
     phash: str
+    width: int
+    height: int
     brightness: float
     contrast: float
 
@@ -100,21 +92,15 @@ class RowChunk:
     entries: Sequence[Entry]
 
 
-def survey(entries: Sequence[Entry], limits: Limits) -> list[Survey | Rejection]:
-    """Checksum and size of each picture, without decoding any."""
+def read_sizes(entries: Sequence[Entry], limits: Limits) -> list[tuple[int, int]]:
+    """(height, width) of each picture whose header can be read."""
+    sizes = []
     with Reader(limits.max_file_bytes) as reader:
-        return [_survey(entry, reader, limits) for entry in entries]
-
-
-def _survey(entry: Entry, reader: Reader, limits: Limits) -> Survey | Rejection:
-    try:
-        data = reader.read(entry)
-        width, height = oriented_size(data, max_pixels=limits.max_pixels)
-    except ImageError as error:
-        return Rejection(error.reason, str(error))
-    except OSError as error:
-        return Rejection("missing", f"the file cannot be opened: {error.strerror}")
-    return Survey(hashlib.sha256(data).hexdigest(), width, height)
+        for entry in entries:
+            with contextlib.suppress(ImageError, OSError):
+                width, height = oriented_size(reader.read(entry), max_pixels=limits.max_pixels)
+                sizes.append((height, width))
+    return sizes
 
 
 def decode_rows(
@@ -141,12 +127,20 @@ def _decode(
     entry: Entry, row: Pixels, reader: Reader, spec: PixelSpec, limits: Limits
 ) -> Decoded | Rejection:
     try:
-        picture = read_picture(reader.read(entry), spec, max_pixels=limits.max_pixels)
+        data = reader.read(entry)
+        picture = read_picture(data, spec, max_pixels=limits.max_pixels)
     except ImageError as error:
         return Rejection(error.reason, str(error))
     except OSError as error:
         return Rejection("missing", f"the file cannot be opened: {error.strerror}")
-    row[...] = fit(picture, spec)
-    grey = picture.convert("L")
+    row[...] = fit(picture.image, spec)
+    grey = picture.image.convert("L")
     statistics = grey_statistics(grey)
-    return Decoded(perceptual_hash(grey), statistics.brightness, statistics.contrast)
+    return Decoded(
+        sha256=hashlib.sha256(data).hexdigest(),
+        phash=perceptual_hash(grey),
+        width=picture.width,
+        height=picture.height,
+        brightness=statistics.brightness,
+        contrast=statistics.contrast,
+    )

@@ -82,6 +82,21 @@ class PixelSpec:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A decoded picture, ready to be resized.
+
+    Attributes:
+        image: RGB, upright, no larger than the training source calls for.
+        width: Width of the upright picture as encoded, in pixels.
+        height: Height of it.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
 class GreyStatistics:
     """Grey levels of a picture.
 
@@ -125,14 +140,16 @@ def to_pixels(image: Image.Image, spec: PixelSpec) -> Pixels:
 
 def read_picture(
     data: bytes, spec: PixelSpec, *, max_pixels: int = IngestConfig().max_pixels
-) -> Image.Image:
+) -> Picture:
     """Decode a picture to RGB, upright and no larger than the training source calls for.
 
     Raises:
         ImageError: The picture cannot be used; `reason` tells why.
     """
-    image = _open(data, max_pixels)
-    return _reduce(_decode(image, _decoding_limit(_oriented_size(image), spec)), spec)
+    encoded = _open(data, max_pixels)
+    width, height = _oriented_size(encoded)
+    decoded = _decode(encoded, _decoding_limit((width, height), spec))
+    return Picture(_reduce(decoded, spec), width, height)
 
 
 def read_pixels(
@@ -143,27 +160,25 @@ def read_pixels(
     Raises:
         ImageError: The picture cannot be used; `reason` tells why.
     """
-    return fit(read_picture(data, spec, max_pixels=max_pixels), spec)
+    return fit(read_picture(data, spec, max_pixels=max_pixels).image, spec)
 
 
-def fit(picture: Image.Image, spec: PixelSpec) -> Pixels:
-    """Resize a picture of `read_picture` to uint8 (height, width, 3)."""
+def fit(image: Image.Image, spec: PixelSpec) -> Pixels:
+    """Resize an RGB picture that was reduced already to uint8 (height, width, 3)."""
     target = (spec.width, spec.height)
     if spec.resize_mode == "crop":
-        fitted = ImageOps.fit(picture, target, Image.Resampling.BILINEAR)
+        fitted = ImageOps.fit(image, target, Image.Resampling.BILINEAR)
     elif spec.resize_mode == "pad":
-        fitted = ImageOps.pad(picture, target, Image.Resampling.BILINEAR, color=(0, 0, 0))
+        fitted = ImageOps.pad(image, target, Image.Resampling.BILINEAR, color=(0, 0, 0))
     else:
-        fitted = picture.resize(target, Image.Resampling.BILINEAR)
+        fitted = image.resize(target, Image.Resampling.BILINEAR)
     return np.asarray(fitted)
 
 
 def grey_statistics(grey: Image.Image) -> GreyStatistics:
     """Mean and standard deviation of a picture of mode `L`, from exact integer counts."""
-    counts = grey.histogram()
-    total = sum(counts)
-    first = sum(level * count for level, count in enumerate(counts))
-    second = sum(level * level * count for level, count in enumerate(counts))
+    counts = np.array(grey.histogram(), dtype=np.int64)
+    total, first, second = (int(counts @ powers) for powers in _level_powers())
     variance = (total * second - first * first) / (total * total)
     return GreyStatistics(first / total, math.sqrt(variance))
 
@@ -178,8 +193,14 @@ def perceptual_hash(grey: Image.Image) -> str:
     thumbnail = grey.resize((_HASH_PICTURE_SIDE, _HASH_PICTURE_SIDE), Image.Resampling.LANCZOS)
     basis = _cosine_basis()
     coefficients = np.round(basis @ np.asarray(thumbnail, dtype=np.float64) @ basis.T, 6)
-    bits = coefficients > np.median(coefficients)
-    return np.packbits(bits).tobytes().hex()
+    middle = np.sort(coefficients, axis=None)[_HASH_SIDE**2 // 2 - 1 :][:2]
+    return np.packbits(coefficients > middle.sum() / 2).tobytes().hex()
+
+
+@functools.cache
+def _level_powers() -> NDArray[np.int64]:
+    """Powers 0, 1 and 2 of the grey levels, shape (3, 256)."""
+    return np.arange(256, dtype=np.int64) ** np.arange(3)[:, None]
 
 
 @functools.cache

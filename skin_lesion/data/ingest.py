@@ -4,14 +4,15 @@ import hashlib
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
 
 from skin_lesion.data.archives import Entry
 from skin_lesion.data.decoding import (
@@ -20,12 +21,11 @@ from skin_lesion.data.decoding import (
     Rejection,
     RowChunk,
     RowFile,
-    Survey,
     decode_rows,
-    survey,
+    read_sizes,
 )
 from skin_lesion.data.image_array import ImageArray
-from skin_lesion.data.images import Pixels, PixelSpec
+from skin_lesion.data.images import PixelSpec
 from skin_lesion.data.manifest import IMAGE_COLUMNS, QUARANTINE_COLUMNS, Manifest, Provenance
 from skin_lesion.data.parallel import map_chunks
 from skin_lesion.data.sources import open_source
@@ -36,10 +36,9 @@ logger = logging.getLogger(__name__)
 
 ARRAY_NAME = "images.npy"
 _CHUNK_IMAGES = 64
+_SAMPLED_HEADERS = 128
 _EXAMPLES = 5
-
-Chunk = TypeVar("Chunk")
-Result = TypeVar("Result")
+_DESCRIBED = fields(Decoded)
 
 
 class IngestError(RuntimeError):
@@ -83,25 +82,26 @@ def ingest(
         IngestError: No picture, or too small a share of them, can be used.
     """
     path = work_dir / ARRAY_NAME
-    limits = Limits(config.max_file_bytes, config.max_pixels)
-    with open_source(source, config, seed) as opened:
-        ledger = _Ledger(opened.entries, len(opened.metadata), config.max_quarantine_share)
-        table = _survey(_unambiguous(_typed(opened.metadata), ledger), ledger, limits, config)
-        ledger.check()
-        spec = PixelSpec(
-            *image_size,
-            config.resize_mode,
-            source_height=round(float(table["height"].median())),
-            source_width=round(float(table["width"].median())),
-        )
-        table, images = _decode(table, ledger, spec, limits, config, path)
-        provenance = Provenance(
-            kind=opened.kind,
-            source_height=spec.source_height,
-            source_width=spec.source_width,
-            resize_mode=config.resize_mode,
-            **asdict(opened.terms),
-        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".partial")
+    try:
+        with open_source(source, config, seed) as opened:
+            ledger = _Ledger(opened.entries, len(opened.metadata), config.max_quarantine_share)
+            table = _unambiguous(_typed(opened.metadata), ledger)
+            ledger.check()
+            pixels = _decode(ledger.locate(table), image_size, config, unfinished)
+            table = _without_shared_files(_described(table, pixels.found, ledger), ledger)
+            ledger.check()
+            provenance = Provenance(
+                kind=opened.kind,
+                source_height=pixels.source_size[0],
+                source_width=pixels.source_size[1],
+                resize_mode=config.resize_mode,
+                **asdict(opened.terms),
+            )
+        images = _publish(pixels, table["row"].to_numpy(), path)
+    finally:
+        unfinished.unlink(missing_ok=True)
     logger.info("%d pictures ingested, %d put aside", len(table), len(ledger.rows))
     columns = table[list(IMAGE_COLUMNS)].astype(IMAGE_COLUMNS).reset_index(drop=True)
     return IngestResult(Manifest(columns, ledger.quarantine(), provenance), images)
@@ -123,6 +123,10 @@ class _Ledger:
         for image_id in table["image_id"][bad]:
             self.add(image_id, reason, detail)
         return table[~bad]
+
+    def locate(self, table: pd.DataFrame) -> list[Entry]:
+        """Where the pictures of a table lie."""
+        return [self.entries[image_id] for image_id in table["image_id"]]
 
     def add(self, image_id: str, reason: str, detail: str) -> None:
         """Put one picture aside."""
@@ -187,15 +191,81 @@ def _without_twins(table: pd.DataFrame, key: str, ledger: _Ledger, detail: str) 
     return ledger.take(table, table.duplicated(key), "duplicate", detail)
 
 
-def _survey(
-    table: pd.DataFrame, ledger: _Ledger, limits: Limits, config: IngestConfig
+@dataclass(frozen=True)
+class _Decoding:
+    """What came of decoding every picture of a table.
+
+    Attributes:
+        rows: The array, in a file that is not yet under its name.
+        found: What is known of each row.
+        sha256: Checksum of the file.
+        source_size: Median (height, width) of the pictures.
+    """
+
+    rows: np.memmap[tuple[int, ...], np.dtype[np.uint8]]
+    found: list[Decoded | Rejection]
+    sha256: str
+    source_size: tuple[int, int]
+
+
+def _decode(
+    entries: Sequence[Entry], image_size: tuple[int, int], config: IngestConfig, path: Path
+) -> _Decoding:
+    """Decode pictures into a file.
+
+    How far a picture is reduced depends on the median size of all, which is known for certain when
+    all have been read. A sample of headers guesses it; where the guess was wrong, in a data set of
+    mixed sizes, everything is decoded a second time.
+    """
+    limits = Limits(config.max_file_bytes, config.max_pixels)
+    sizes = read_sizes(entries[:: max(1, len(entries) // _SAMPLED_HEADERS)], limits)
+    while True:
+        height, width = guess = _median_size(sizes)
+        spec = PixelSpec(*image_size, config.resize_mode, height, width)
+        rows = np.lib.format.open_memmap(path, "w+", np.uint8, (len(entries), *image_size, 3))
+        with path.open("rb") as file:
+            digest = hashlib.sha256(file.read(rows.offset))
+        chunks = [
+            RowChunk(i, entries[i : i + _CHUNK_IMAGES])
+            for i in range(0, len(entries), _CHUNK_IMAGES)
+        ]
+        work = partial(decode_rows, spec=spec, limits=limits, target=RowFile(path, rows.offset))
+        found: list[Decoded | Rejection] = []
+        with tqdm(total=len(entries), desc="ingest", unit="image", disable=None) as progress:
+            for part in map_chunks(work, chunks, config.workers):
+                # Hashed on the way, while the rows are still in memory.
+                digest.update(rows[len(found) : len(found) + len(part)].data)
+                found.extend(part)
+                progress.update(len(part))
+        sizes = [(item.height, item.width) for item in found if isinstance(item, Decoded)]
+        if _median_size(sizes) == guess:
+            return _Decoding(rows, found, digest.hexdigest(), guess)
+
+
+def _median_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Median height and width, each by itself; 1 x 1 without any picture."""
+    height, width = np.median(np.array(sizes or [(1, 1)]), axis=0)
+    return round(float(height)), round(float(width))
+
+
+def _described(
+    table: pd.DataFrame, found: Sequence[Decoded | Rejection], ledger: _Ledger
 ) -> pd.DataFrame:
-    """Add checksum and size, and put aside what cannot be opened or is there twice."""
-    entries = [ledger.entries[image_id] for image_id in table["image_id"]]
-    chunks = [entries[i : i + _CHUNK_IMAGES] for i in range(0, len(entries), _CHUNK_IMAGES)]
-    found = _gather(partial(survey, limits=limits), chunks, len(entries), config, "reading")
-    table = _join(table, found, Survey, ledger)
-    # The same file twice within a lesion is harmless; under two lesions it would cross splits.
+    """Add what is known of each picture and its row, and put the rejected ones aside."""
+    for image_id, item in zip(table["image_id"], found, strict=True):
+        if isinstance(item, Rejection):
+            ledger.add(image_id, item.reason, item.detail)
+    known = [item for item in found if isinstance(item, Decoded)]
+    sound = [isinstance(item, Decoded) for item in found]
+    columns = {field.name: [getattr(item, field.name) for item in known] for field in _DESCRIBED}
+    return table[sound].assign(row=np.flatnonzero(sound), **columns)
+
+
+def _without_shared_files(table: pd.DataFrame, ledger: _Ledger) -> pd.DataFrame:
+    """Put aside files that occur under two lesions, where they could cross splits.
+
+    The same file twice within one lesion is harmless.
+    """
     shared = table.groupby("sha256")["lesion_id"].transform("nunique") > 1
     sound = _without_twins(
         table[shared], "sha256", ledger, "the same file occurs under another lesion_id"
@@ -203,88 +273,24 @@ def _survey(
     return table[~shared | table.index.isin(sound.index)]
 
 
-def _decode(
-    table: pd.DataFrame,
-    ledger: _Ledger,
-    spec: PixelSpec,
-    limits: Limits,
-    config: IngestConfig,
-    path: Path,
-) -> tuple[pd.DataFrame, ImageArray]:
-    """Write the pixels to `path`, and add hash, brightness and contrast to the table."""
-    entries = [ledger.entries[image_id] for image_id in table["image_id"]]
-    chunks = [
-        RowChunk(i, entries[i : i + _CHUNK_IMAGES]) for i in range(0, len(entries), _CHUNK_IMAGES)
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".partial")
-    try:
-        rows = np.lib.format.open_memmap(
-            unfinished, "w+", np.uint8, (len(table), spec.height, spec.width, 3)
-        )
-        work = partial(
-            decode_rows, spec=spec, limits=limits, target=RowFile(unfinished, rows.offset)
-        )
-        found = _gather(work, chunks, len(entries), config, "decoding")
-        table = _join(table, found, Decoded, ledger)
-        ledger.check()
-        if len(table) < len(rows):
-            _drop_rows(unfinished, rows, [isinstance(item, Decoded) for item in found])
-        shape = (len(table), *rows.shape[1:])
-        with unfinished.open("rb") as file:
+def _publish(pixels: _Decoding, kept: NDArray[np.int64], path: Path) -> ImageArray:
+    """Drop the rows of rejected pictures and put the file under its name."""
+    rows, sha256 = pixels.rows, pixels.sha256
+    unfinished = Path(str(rows.filename))
+    _, height, width, channels = rows.shape
+    shape = (len(kept), height, width, channels)
+    if len(kept) < len(rows):
+        for row, origin in enumerate(kept):
+            if row != origin:
+                rows[row] = rows[origin]
+        rows.flush()
+        with unfinished.open("r+b") as file:
+            # The header keeps its length: numpy leaves room in it for a growing first axis.
+            np.lib.format.write_array_header_1_0(
+                file, {"descr": "|u1", "fortran_order": False, "shape": shape}
+            )
+            file.truncate(file.tell() + len(kept) * rows[0].nbytes)
+            file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return table, ImageArray(path, shape, sha256)
-
-
-def _gather(
-    work: Callable[[Chunk], list[Result]],
-    chunks: Sequence[Chunk],
-    images: int,
-    config: IngestConfig,
-    title: str,
-) -> list[Result]:
-    """Work off all chunks on every core, with a progress bar on a terminal."""
-    from tqdm import tqdm
-
-    results: list[Result] = []
-    with tqdm(total=images, desc=title, unit="image", disable=None) as progress:
-        for part in map_chunks(work, chunks, config.workers):
-            results.extend(part)
-            progress.update(len(part))
-    return results
-
-
-def _join(
-    table: pd.DataFrame,
-    found: Sequence[Survey | Decoded | Rejection],
-    kind: type[Survey] | type[Decoded],
-    ledger: _Ledger,
-) -> pd.DataFrame:
-    """Add what was found of each row as columns, and put the rejected rows aside."""
-    for image_id, item in zip(table["image_id"], found, strict=True):
-        if isinstance(item, Rejection):
-            ledger.add(image_id, item.reason, item.detail)
-    sound = [isinstance(item, kind) for item in found]
-    names = [field.name for field in fields(kind)]
-    columns = {
-        name: [getattr(item, name) for item in found if isinstance(item, kind)] for name in names
-    }
-    return table[sound].assign(**columns)
-
-
-def _drop_rows(path: Path, rows: Pixels, sound: Sequence[bool]) -> None:
-    """Close the gaps that rejected pictures left in the array's file."""
-    kept = np.flatnonzero(sound)
-    for row, origin in enumerate(kept):
-        if row != origin:
-            rows[row] = rows[origin]
-    with path.open("r+b") as file:
-        # The header keeps its length: numpy leaves room in it for a growing first axis.
-        np.lib.format.write_array_header_1_0(
-            file,
-            {"descr": "|u1", "fortran_order": False, "shape": (len(kept), *rows.shape[1:])},
-        )
-        file.truncate(file.tell() + len(kept) * rows[0].nbytes)
+    os.replace(unfinished, path)
+    return ImageArray(path, shape, sha256)

@@ -152,7 +152,7 @@ class Canvas:
             cover = np.clip(opacity, 0, 1)
             for plane, level in zip(planes, colour, strict=True):
                 plane += cover * (level - plane)
-        return np.clip(np.stack(planes, axis=-1), 0, 255)
+        return np.asarray(np.clip(np.stack(planes, axis=-1), 0, 255))
 
 
 @dataclass

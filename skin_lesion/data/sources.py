@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skin_lesion.data.archives import (
@@ -219,7 +219,7 @@ def _open_path(
     entries = _list_entries(path, ingest.max_archive_bytes)
     with Reader(ingest.max_file_bytes) as reader:
         metadata = select_lesions(_read_metadata(path, entries, reader), config.max_images, seed)
-        drawn = any(PurePosixPath(entry.name).name == SYNTHETIC_MARKER for entry in entries)
+        drawn = any(_base(entry) == SYNTHETIC_MARKER for entry in entries)
         yield Source(
             metadata,
             _match_pictures(entries, metadata["image_id"]),
@@ -235,7 +235,7 @@ def _list_entries(path: Path, max_archive_bytes: int) -> list[Entry]:
         return list(list_zip(path, max_archive_bytes=max_archive_bytes))
     entries: list[Entry] = []
     for file in _walk(path):
-        if _is_picture_zip(file.name):
+        if _is_picture_zip(file):
             entries.extend(list_zip(Path(file.path), max_archive_bytes=max_archive_bytes))
         else:
             entries.append(file)
@@ -273,9 +273,19 @@ def _walk(root: Path) -> Iterator[FileEntry]:
                     yield FileEntry(item.path, name, item.stat().st_size)
 
 
-def _is_picture_zip(name: str) -> bool:
-    base = PurePosixPath(name).name.lower()
-    return base.endswith(".zip") and base.startswith("ham10000_images")
+def _base(entry: Entry) -> str:
+    return entry.name.rpartition("/")[2]
+
+
+def _stem_and_suffix(entry: Entry) -> tuple[str, str]:
+    """Name without folder in two parts, in lower case."""
+    # Not pathlib: this runs for every file, and a path object takes ten times as long.
+    return os.path.splitext(_base(entry).lower())
+
+
+def _is_picture_zip(entry: Entry) -> bool:
+    stem, suffix = _stem_and_suffix(entry)
+    return suffix == ".zip" and stem.startswith("ham10000_images")
 
 
 def _read_metadata(path: Path, entries: list[Entry], reader: Reader) -> pd.DataFrame:
@@ -307,9 +317,9 @@ def _read_metadata(path: Path, entries: list[Entry], reader: Reader) -> pd.DataF
 def _metadata_entry(path: Path, entries: list[Entry]) -> Entry:
     candidates: list[tuple[int, str, Entry]] = []
     for entry in entries:
-        name = PurePosixPath(entry.name)
-        if name.stem.lower() == _METADATA_STEM and name.suffix.lower() in _METADATA_SUFFIXES:
-            rank = _METADATA_SUFFIXES.index(name.suffix.lower())
+        stem, suffix = _stem_and_suffix(entry)
+        if stem == _METADATA_STEM and suffix in _METADATA_SUFFIXES:
+            rank = _METADATA_SUFFIXES.index(suffix)
             candidates.append((rank, entry.name, entry))
     if not candidates:
         raise SourceError(
@@ -324,9 +334,8 @@ def _match_pictures(entries: list[Entry], image_ids: pd.Series[str]) -> dict[str
     wanted = {image_id.lower(): image_id for image_id in image_ids}
     best: dict[str, tuple[int, str, Entry]] = {}
     for entry in entries:
-        name = PurePosixPath(entry.name)
-        suffix = name.suffix.lower()
-        image_id = wanted.get(name.stem.lower())
+        stem, suffix = _stem_and_suffix(entry)
+        image_id = wanted.get(stem)
         if image_id is None or suffix not in _PICTURE_SUFFIXES:
             continue
         candidate = (_PICTURE_SUFFIXES.index(suffix), entry.name, entry)
