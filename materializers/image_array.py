@@ -4,11 +4,11 @@ import json
 from typing import Any, ClassVar
 
 import numpy as np
-from skin_lesion.data.contact_sheets import contact_sheet
 from zenml.enums import ArtifactType, VisualizationType
 from zenml.metadata.metadata_types import MetadataType
 
 from materializers._files import FileMaterializer, workspace
+from skin_lesion.data.contact_sheets import contact_sheet
 from skin_lesion.data.image_array import ImageArray
 
 _PIXELS = "images.npy"

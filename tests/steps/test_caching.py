@@ -145,7 +145,7 @@ def test_relative_and_circular_imports_are_followed_once(tmp_path: Path) -> None
 
 
 def test_a_module_that_does_not_exist_is_an_error() -> None:
-    with pytest.raises(ModuleNotFoundError, match="skin_lesion.data.spilts"):
+    with pytest.raises(ModuleNotFoundError, match=r"skin_lesion\.data\.spilts"):
         library_fingerprint("data.spilts")
 
 
