@@ -114,9 +114,7 @@ def test_editing_the_decoder_leaves_training_alone_unless_pixels_change(library:
     assert not steps_that_see("data/images.py", library) & TRAINING
 
 
-def test_a_fingerprint_does_not_depend_on_where_the_library_lies(
-    library: Path, root: Path
-) -> None:
+def test_a_fingerprint_does_not_depend_on_where_the_library_lies(library: Path, root: Path) -> None:
     assert library_fingerprint("data.splits", root=library) == library_fingerprint("data.splits")
 
 
