@@ -53,6 +53,10 @@ class RegisteredVersion(BaseModel):
     created: bool
     tags: dict[str, str]
 
+    def link(self) -> dict[str, str | int]:
+        """What a record elsewhere needs to find this version again."""
+        return {"mlflow_model": self.name, "mlflow_version": self.version, "mlflow_uri": self.uri}
+
 
 def register_bundle(bundle: ModelBundle, summary: ReportSummary, name: str) -> RegisteredVersion:
     """Register a bundle with its figures, unless the very same bundle is registered already.
@@ -141,6 +145,8 @@ def _tags(bundle: ModelBundle, bundle_hash: str, summary: ReportSummary) -> dict
     figures = {name: getattr(summary.test, name) for name in TAGGED_FIGURES}
     return {
         "bundle_hash": bundle_hash,
+        # Before the temperature that was found in measuring entered the contract.
+        "evaluated_bundle_hash": summary.bundle_hash,
         "data_fingerprint": contract.data_fingerprint,
         "split_hash": contract.split_hash,
         "code_version": contract.code_version,

@@ -1,12 +1,13 @@
 """What an MLflow run holds: configuration, epochs, curves, weights and the evaluation.
 
-Every function writes to the active run, which whoever calls it has started.
+Every function that logs writes to the active run.
 """
 
 import logging
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from skin_lesion.evaluation.report import EvaluationReport
@@ -21,6 +22,37 @@ TRAINED_BY = "trained_by_run"
 _METRICS_A_REQUEST = 1000  # limit of MLflow
 _PARAMS_A_REQUEST = 100
 _PARAM_LENGTH = 6000
+
+
+@contextmanager
+def continued_run(
+    experiment: str, name: str, tags: Mapping[str, str], artifacts: Path | None
+) -> Iterator[str]:
+    """Make the run of this name the active one, starting it where there is none yet.
+
+    Args:
+        experiment: Experiment it belongs to; made where it is missing.
+        name: Name of the run.
+        tags: Tags to put on it.
+        artifacts: Where an experiment that has to be made keeps its files; None leaves that to the
+            server.
+
+    Yields:
+        Id of the run.
+    """
+    import mlflow
+
+    if mlflow.get_experiment_by_name(experiment) is None:
+        mlflow.create_experiment(experiment, artifacts.as_uri() if artifacts else None)
+    mlflow.set_experiment(experiment)
+    found = mlflow.search_runs(
+        experiment_names=[experiment],
+        filter_string=f"tags.mlflow.runName = '{name}'",
+        output_format="list",
+    )
+    run_id = found[0].info.run_id if found else None
+    with mlflow.start_run(run_id=run_id, run_name=name, tags=dict(tags)) as run:
+        yield run.info.run_id
 
 
 def active_run_id() -> str | None:

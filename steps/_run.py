@@ -1,9 +1,12 @@
 """What a step has to know of the run it belongs to."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import zenml
 from zenml import get_step_context
 from zenml.client import Client
 
@@ -25,6 +28,36 @@ def resolved_configuration() -> dict[str, Any]:
         values[name] = parameters.pop("config", {})
         values |= parameters
     return values
+
+
+@contextmanager
+def mlflow_run() -> Iterator[str]:
+    """The MLflow run of this pipeline run, for a step that does not ask ZenML for its tracker.
+
+    ZenML's tracker imports every framework that MLflow could have logged, TensorFlow first, when a
+    step ends. A step that trains has imported it anyway; for one that does not, it is half the time
+    of a run in which everything else comes from the cache.
+
+    Yields:
+        Id of the run.
+    """
+    tracker = Client().active_stack.experiment_tracker
+    if tracker is None or tracker.flavor != "mlflow":
+        found = "none" if tracker is None else f"'{tracker.flavor}'"
+        raise RuntimeError(
+            f"the active stack's experiment tracker is {found}; an MLflow one is needed, as in "
+            "configs/stacks/local.yaml"
+        )
+    tracker.configure_mlflow()
+    folder = tracker.local_path
+    context = get_step_context()
+    with tracking.continued_run(
+        experiment=context.pipeline.name,
+        name=context.pipeline_run.name,
+        tags={"zenml": zenml.__version__},  # lets ZenML recognise the run as its own
+        artifacts=Path(folder) if folder else None,
+    ) as run_id:
+        yield run_id
 
 
 def run_context() -> RunContext:

@@ -12,13 +12,11 @@ from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.modeling.history import History
 from skin_lesion.registry import RegisteredVersion, register_bundle
 from skin_lesion.settings import RegisterConfig
-from steps._run import resolved_configuration
+from steps._run import mlflow_run, resolved_configuration
 
 
 @step(
-    # A cached step registers nothing and starts no MLflow run.
-    enable_cache=False,
-    experiment_tracker=True,
+    enable_cache=False,  # a cached step registers nothing and starts no MLflow run
     output_materializers={"registered_version": RegisteredVersionMaterializer},
 )
 def register(
@@ -29,12 +27,14 @@ def register(
     config: RegisterConfig = RegisterConfig(),
 ) -> Annotated[RegisteredVersion, "registered_version"]:
     """Complete the MLflow run and register the bundle, or find the version that holds it already."""
-    tracking.log_configuration(resolved_configuration())
-    tracking.adopt_phases([warmup_history, finetune_history])
-    tracking.log_evaluation(evaluation)
-    calibrated = bundle.contract.model_copy(update={"temperature": evaluation.summary.temperature})
-    with workspace() as space:
+    temperature = evaluation.summary.temperature
+    calibrated = bundle.contract.model_copy(update={"temperature": temperature})
+    with mlflow_run() as run_id, workspace() as space:
+        tracking.log_configuration(resolved_configuration())
+        tracking.adopt_phases([warmup_history, finetune_history])
+        tracking.log_evaluation(evaluation)
         final = bundle.with_contract(calibrated, space.path / "bundle")
         version = register_bundle(final, evaluation.summary, config.model_name)
-    log_metadata({"mlflow_version": version.version, "mlflow_uri": version.uri}, infer_model=True)
+    log_metadata({"mlflow_run_id": run_id})
+    log_metadata(metadata=version.link(), infer_model=True)
     return version
