@@ -3,6 +3,7 @@
 import functools
 import io
 import math
+import re
 import struct
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +22,12 @@ Reason = Literal[
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 # The first bytes of those formats tell a broken picture from a file that never was one.
 _SIGNATURES = (b"\xff\xd8", b"\x89PNG", b"BM", b"II*\0", b"MM\0*", b"RIFF")
+# Where their headers declare the two sides; read only once Pillow has given up.
+_DECLARED_SIZES = (
+    re.compile(rb"\x89PNG.{12}(.{4})(.{4})", re.DOTALL),
+    re.compile(rb"BM.{16}(.{4})(.{4})", re.DOTALL),
+    re.compile(rb"\xff\xd8.*?\xff[\xc0-\xc2]..\x08(..)(..)", re.DOTALL),
+)
 # Modes whose conversion to RGB by Pillow is exact enough; 16 bits and transparency need care.
 _PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV"})
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
@@ -218,21 +225,35 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError("bomb", f"{error}; at most {max_pixels} are accepted") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        if data.startswith(_SIGNATURES):
-            raise ImageError("unreadable", f"the header is broken: {error}") from error
-        raise ImageError(
-            "unsupported_format", f"expected one of {', '.join(FORMATS)}; got {data[:8]!r}..."
-        ) from error
+    except UnidentifiedImageError as error:
+        raise _unidentified(data) from error
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        raise _broken("the header is broken", error) from error
     width, height = image.size
-    if width < 1 or height < 1:
-        raise ImageError("zero_size", f"the picture measures {width} x {height} pixels")
     if width * height > max_pixels:
         raise ImageError(
             "bomb",
             f"the picture declares {width} x {height} pixels; at most {max_pixels} are accepted",
         )
     return image
+
+
+def _unidentified(data: bytes) -> ImageError:
+    """Tell a broken or empty picture from a file that never was one."""
+    if not data.startswith(_SIGNATURES):
+        return ImageError(
+            "unsupported_format", f"expected one of {', '.join(FORMATS)}; got {data[:8]!r}..."
+        )
+    for pattern in _DECLARED_SIZES:
+        declared = pattern.match(data)
+        if declared and not all(any(side) for side in declared.groups()):
+            return ImageError("zero_size", "the header declares a picture without pixels")
+    return ImageError("unreadable", "the header is broken")
+
+
+def _broken(what: str, error: Exception) -> ImageError:
+    reason: Reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
+    return ImageError(reason, f"{what}: {error}")
 
 
 def _decode(image: Image.Image, limit: tuple[int, int] | None) -> Image.Image:
@@ -247,8 +268,7 @@ def _decode(image: Image.Image, limit: tuple[int, int] | None) -> Image.Image:
     except ImageError:
         raise
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
-        reason: Reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
-        raise ImageError(reason, f"decoding failed: {error}") from error
+        raise _broken("decoding failed", error) from error
     return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
 
 
@@ -275,9 +295,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
-    # Parsing EXIF costs as much as the rest of the header: look only where there is some.
-    if image.format != "TIFF" and not _EXIF_KEYS & image.info.keys():
+    """How the picture still has to be turned: an EXIF orientation, 1 where it need not be."""
+    # Pillow turns TIFF by itself. Parsing EXIF costs as much as the rest of the header: look only
+    # where there is some.
+    if image.format == "TIFF" or not _EXIF_KEYS & image.info.keys():
         return 1
     try:
         value = image.getexif().get(ExifTags.Base.Orientation)
