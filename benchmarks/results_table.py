@@ -1,4 +1,4 @@
-"""Keep the figures of real runs, and write them into the READMEs.
+"""Keep the figures of real runs, and write them and the benchmarks' into the READMEs.
 
     python benchmarks/results_table.py --record configs/ham10000_cpu.yaml   # keeps the last run
     python benchmarks/results_table.py --record configs/ham10000_cpu.yaml --run NAME_OR_ID
@@ -14,7 +14,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,20 @@ class Recorded(BaseModel):
         return f"make train HAM10000_PATH=... CONFIG={self.config}"
 
 
+class Benchmark(BaseModel):
+    """What the table shows of `benchmarks/results/<benchmark>.json`.
+
+    Attributes:
+        median_ratio: Median over the repetitions.
+        bound: What it has to keep.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    median_ratio: float
+    bound: float
+
+
 @dataclass(frozen=True)
 class Language:
     """The words around the figures.
@@ -64,6 +78,8 @@ class Language:
         totals: Heading of the first table.
         rows: (field of the report, words).
         classes: Heading of the table of classes.
+        benchmarks: Heading of the table of benchmarks.
+        ratios: What each benchmark compares, and whether it wants `≤` or `≥` its bound, by its name.
     """
 
     readme: str
@@ -73,6 +89,8 @@ class Language:
     totals: tuple[str, str, str]
     rows: tuple[tuple[str, str], ...]
     classes: tuple[str, ...]
+    benchmarks: tuple[str, ...]
+    ratios: dict[str, tuple[str, str]]
 
 
 ENGLISH = Language(
@@ -96,6 +114,12 @@ ENGLISH = Language(
         ("ece", "Calibration error (ECE)"),
     ),
     classes=("Class (test)", "Images", "Precision", "Recall", "F1", "AUC"),
+    benchmarks=("Benchmark", "Median ratio", "Wanted", "Repeat it with"),
+    ratios={
+        "ingest": ("Time of ingestion / a bare loop that does the same to each image", "≤"),
+        "train_input": ("Training images/s through the loader / on one constant batch", "≥"),
+        "cached_run": ("Time of a fully cached run / a two-step ZenML pipeline", "≤"),
+    },
 )
 SPANISH = Language(
     readme="README.es.md",
@@ -118,6 +142,12 @@ SPANISH = Language(
         ("ece", "Error de calibración (ECE)"),
     ),
     classes=("Clase (prueba)", "Imágenes", "Precisión", "Sensibilidad", "F1", "AUC"),
+    benchmarks=("Medición", "Razón mediana", "Se pide", "Se repite con"),
+    ratios={
+        "ingest": ("Tiempo de la ingesta / un bucle simple que hace lo mismo a cada imagen", "≤"),
+        "train_input": ("Imágenes/s al entrenar con el cargador / con un lote constante", "≥"),
+        "cached_run": ("Tiempo de una ejecución en caché / un flujo de ZenML de dos pasos", "≤"),
+    },
 )
 
 
@@ -126,7 +156,7 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table with its figures to the right."""
     rule = ("---", *("---:" for _ in head[1:]))
     return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)]
@@ -165,7 +195,26 @@ def section(result: Recorded, language: Language) -> str:
     )
 
 
-def filled(readme: str, results: list[Recorded], language: Language) -> str:
+def benchmark_table(benchmarks: Mapping[str, Benchmark], language: Language) -> str:
+    """The benchmarks in Markdown."""
+    rows = [
+        (
+            language.ratios[name][0],
+            f"{benchmark.median_ratio:.2f}",
+            f"{language.ratios[name][1]} {benchmark.bound}",
+            f"`python benchmarks/{name}.py`",
+        )
+        for name, benchmark in benchmarks.items()
+    ]
+    return "\n".join(table(language.benchmarks, rows))
+
+
+def filled(
+    readme: str,
+    results: Sequence[Recorded],
+    benchmarks: Mapping[str, Benchmark],
+    language: Language,
+) -> str:
     """The text of a README with its results section replaced.
 
     Raises:
@@ -177,7 +226,10 @@ def filled(readme: str, results: list[Recorded], language: Language) -> str:
         raise ValueError(
             f"{language.readme} has to hold {BEGIN} and, below it, {END}, each exactly once"
         )
-    body = "\n\n".join(section(result, language) for result in results) or language.none
+    parts = [section(result, language) for result in results] or [language.none]
+    if benchmarks:
+        parts.append(benchmark_table(benchmarks, language))
+    body = "\n\n".join(parts)
     return f"{before}{BEGIN}\n{body}\n{END}{after}"
 
 
@@ -185,6 +237,16 @@ def recorded() -> list[Recorded]:
     """Every run kept so far, by name."""
     paths = sorted(RESULTS.glob("ham10000_*.json"))
     return [Recorded.model_validate_json(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def measured() -> dict[str, Benchmark]:
+    """Every benchmark measured so far, in the order of the table."""
+    paths = {name: RESULTS / f"{name}.json" for name in ENGLISH.ratios}
+    return {
+        name: Benchmark.model_validate_json(path.read_text(encoding="utf-8"))
+        for name, path in paths.items()
+        if path.exists()
+    }
 
 
 def processor() -> str:
@@ -240,6 +302,8 @@ def record(config: str, run_name: str | None) -> Recorded:
         raise ValueError(
             f"Run {run.name} took {', '.join(cached)} from the cache; record the run that did the work"
         )
+    if run.start_time is None or run.end_time is None:
+        raise ValueError(f"Run {run.name} has not finished")
     report = run.steps["evaluate"].outputs["evaluation"][0].load().summary
     if report.synthetic_only:
         raise ValueError(f"Run {run.name} saw synthetic images only; record one on real images")
@@ -278,7 +342,7 @@ def main() -> int:
     for language in (ENGLISH, SPANISH):
         path = ROOT / language.readme
         old = path.read_text(encoding="utf-8")
-        new = filled(old, recorded(), language)
+        new = filled(old, recorded(), measured(), language)
         if new != old:
             outdated.append(language.readme)
             if not arguments.check:

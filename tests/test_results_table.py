@@ -102,7 +102,7 @@ def result(script: ModuleType, **changes: Any) -> Any:
 
 @pytest.mark.parametrize("language", ["ENGLISH", "SPANISH"])
 def test_the_table_holds_the_figures_and_the_command(script: ModuleType, language: str) -> None:
-    text = script.filled(README, [result(script)], getattr(script, language))
+    text = script.filled(README, [result(script)], {}, getattr(script, language))
     assert "| 0.678 | 0.648 |" in text
     assert "61 min" in text
     assert "`make train HAM10000_PATH=... CONFIG=configs/ham10000_cpu.yaml`" in text
@@ -113,22 +113,38 @@ def test_the_table_holds_the_figures_and_the_command(script: ModuleType, languag
 
 
 def test_filling_twice_changes_nothing(script: ModuleType) -> None:
-    once = script.filled(README, [result(script)], script.ENGLISH)
-    assert script.filled(once, [result(script)], script.ENGLISH) == once
+    once = script.filled(README, [result(script)], {}, script.ENGLISH)
+    assert script.filled(once, [result(script)], {}, script.ENGLISH) == once
 
 
 def test_without_a_recorded_run_the_section_says_so(script: ModuleType) -> None:
-    assert script.ENGLISH.none in script.filled(README, [], script.ENGLISH)
+    assert script.ENGLISH.none in script.filled(README, [], {}, script.ENGLISH)
 
 
 def test_an_undefined_figure_is_a_dash(script: ModuleType) -> None:
     undefined = result(script, test=figures("test", macro_f1=0.6, auc=None))
-    assert "| Macro AUC | 0.900 | – |" in script.filled(README, [undefined], script.ENGLISH)
+    assert "| Macro AUC | 0.900 | – |" in script.filled(README, [undefined], {}, script.ENGLISH)
 
 
 def test_a_checksum_of_weights_is_shortened(script: ModuleType) -> None:
-    text = script.filled(README, [result(script, pretrained_on="f" * 64)], script.ENGLISH)
+    text = script.filled(README, [result(script, pretrained_on="f" * 64)], {}, script.ENGLISH)
     assert f"`{'f' * 12}…`" in text
+
+
+@pytest.mark.parametrize("language", ["ENGLISH", "SPANISH"])
+def test_every_benchmark_stands_beside_its_bound(script: ModuleType, language: str) -> None:
+    words = getattr(script, language)
+    benchmarks = {name: script.Benchmark(median_ratio=1.234, bound=1.3) for name in words.ratios}
+    text = script.filled(README, [], benchmarks, words)
+    assert "| 1.23 | ≤ 1.3 | `python benchmarks/ingest.py` |" in text
+    assert "| 1.23 | ≥ 1.3 | `python benchmarks/train_input.py` |" in text
+
+
+def test_a_run_of_another_configuration_is_told_apart(script: ModuleType) -> None:
+    used = {"image_size": (96, 128), "backbone": {"name": "mobilenet", "weights": "none"}}
+    assert script.states({"image_size": [96, 128], "backbone": {"name": "mobilenet"}}, used)
+    assert not script.states({"backbone": {"name": "efficientnet_b4"}}, used)
+    assert not script.states({"seed": 17}, used)
 
 
 @pytest.mark.parametrize(
@@ -137,13 +153,14 @@ def test_a_checksum_of_weights_is_shortened(script: ModuleType) -> None:
 )
 def test_a_readme_without_its_markers_is_an_error(script: ModuleType, broken: str) -> None:
     with pytest.raises(ValueError, match="exactly once"):
-        script.filled(broken, [], script.ENGLISH)
+        script.filled(broken, [], {}, script.ENGLISH)
 
 
 def test_the_readmes_show_exactly_what_is_recorded(script: ModuleType) -> None:
+    """Where this fails, `make results-table` brings them up to date; commit both together."""
     for language in (script.ENGLISH, script.SPANISH):
         readme = (ROOT / language.readme).read_text(encoding="utf-8")
-        assert script.filled(readme, script.recorded(), language) == readme
+        assert script.filled(readme, script.recorded(), script.measured(), language) == readme
 
 
 def test_the_readmes_are_translations_of_each_other() -> None:
