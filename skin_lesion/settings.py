@@ -114,8 +114,12 @@ class SplitConfig(Settings):
         max_hash_distance: Perceptual hashes (64 bit) at most this Hamming distance apart make a
             candidate pair of duplicates.
         max_pixel_difference: A candidate is confirmed where the mean absolute difference of the
-            pictures, in grey levels of 255, after aligning brightness, is at most this.
-        min_correlation: And where the correlation of the aligned pictures is at least this.
+            aligned pictures, in grey levels of 255, after matching brightness and contrast, is at
+            most this.
+        min_correlation: And where the fine texture of the aligned pictures correlates at least this
+            well. On HAM10000 no pair of different lesions reaches both limits.
+        min_search_score: Correlation at low resolution, in the best of a few turns and zooms, from
+            which a candidate is aligned exactly.
         max_group_lesions: Merging stops where a group would hold more lesions than this, and the
             pairs left over are reported.
     """
@@ -124,7 +128,8 @@ class SplitConfig(Settings):
     val: float = Field(default=0.15, gt=0.0, lt=1.0)
     max_hash_distance: int = Field(default=10, ge=0, le=64)
     max_pixel_difference: float = Field(default=8.0, ge=0.0)
-    min_correlation: float = Field(default=0.97, ge=-1.0, le=1.0)
+    min_correlation: float = Field(default=0.45, ge=-1.0, le=1.0)
+    min_search_score: float = Field(default=0.67, ge=-1.0, le=1.0)
     max_group_lesions: int = Field(default=8, ge=2)
 
     @model_validator(mode="after")
