@@ -12,7 +12,7 @@ from skin_lesion.data.archives import SourceError
 
 logger = logging.getLogger(__name__)
 
-_CHUNK_BYTES = 2**20
+_CHUNK_BYTES = 2**16
 _TIMEOUT_SECONDS = (10.0, 60.0)
 _WANTED = re.compile(r"^ham10000_(metadata|images)", re.IGNORECASE)
 _WAY_OUT = (
