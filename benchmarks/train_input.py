@@ -3,7 +3,7 @@
     python benchmarks/train_input.py
 
 Both sides train the same compiled network on the same number of batches, in turn. One side reads,
-shuffles, mixes and draws through `TrainingBatches` and `model.fit` as training does; the other calls
+shuffles, mixes and draws through `TrainingBatches` as training does; the other calls
 `train_on_batch` on one batch that lies in memory. The pictures are random numbers: what a pixel
 holds does not change how long it takes.
 """
@@ -66,7 +66,7 @@ def main() -> int:
 
     from skin_lesion.data.loader import TrainingBatches
     from skin_lesion.modeling.classifier import build_classifier, build_trainer
-    from skin_lesion.modeling.train import compile_trainer
+    from skin_lesion.modeling.train import compile_trainer, train_epoch
 
     config = FinetuneConfig(batch_size=arguments.batch_size)
     backbone = BackboneConfig(name=arguments.backbone, weights="none")
@@ -74,17 +74,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         images, split = random_data(Path(folder), size, arguments.batches * arguments.batch_size)
         batches = TrainingBatches(
-            images, split, make_plan(split, AugmentConfig(), 0), config.batch_size, config.workers
+            images, split, make_plan(split, AugmentConfig(), 0), config.batch_size
         )
         trainer = build_trainer(build_classifier(backbone, size, config.dropout))
         compile_trainer(trainer, config, len(batches))
         constant = batches[0]
-        trainer.fit(batches, verbose=0)
+        train_epoch(trainer, batches, config.workers)
         trainer.train_on_batch(*constant)
         rates: dict[str, list[float]] = {"loader": [], "constant": []}
         for batches.epoch in range(1, arguments.rounds + 1):
             start = time.perf_counter()
-            trainer.fit(batches, verbose=0)
+            train_epoch(trainer, batches, config.workers)
             rates["loader"].append(
                 len(batches) * batches.batch_size / (time.perf_counter() - start)
             )

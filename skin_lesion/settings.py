@@ -185,6 +185,9 @@ class BackboneConfig(Settings):
         sha256: Expected checksum of that file; None accepts any file and records its checksum.
         feature_layer: Cut the backbone at this layer; None keeps all of it.
         mirror: Address to download from instead of the publisher's.
+        batchnorm_momentum: Share that the moving statistics of BatchNorm keep at each step; training
+            from scratch in a few hundred steps wants less than the customary 0.99, or inference
+            would still use statistics of the random network.
     """
 
     name: str = "efficientnet_b4"
@@ -193,6 +196,7 @@ class BackboneConfig(Settings):
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     feature_layer: str | None = None
     mirror: str | None = None
+    batchnorm_momentum: float = Field(default=0.99, ge=0.0, lt=1.0)
 
     @property
     def pretrained(self) -> bool:

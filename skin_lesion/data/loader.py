@@ -3,6 +3,9 @@
 Imports Keras, so it is imported only where a model is trained.
 """
 
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -39,7 +42,6 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         split: Only its training rows are served.
         plan: Policy, class weights and seed.
         batch_size: Images in a batch; smaller only where there are fewer training images.
-        workers: Loader threads; 0 loads in the thread that trains.
     """
 
     def __init__(
@@ -48,9 +50,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         split: SplitTable,
         plan: AugmentationPlan,
         batch_size: int,
-        workers: int = 1,
     ) -> None:
-        super().__init__(workers=max(workers, 1), use_multiprocessing=False, max_queue_size=8)
+        super().__init__()
         self.epoch = 0
         self._pixels = images.open()
         self._rows = split.indices("train")
@@ -99,7 +100,7 @@ class EvaluationBatches(keras.utils.PyDataset):  # type: ignore[misc]
     def __init__(
         self, images: ImageArray, split: SplitTable, name: SplitName, batch_size: int
     ) -> None:
-        super().__init__(workers=1, use_multiprocessing=False)
+        super().__init__()
         self._pixels = images.open()
         self._rows = split.indices(name)
         self.labels = _label_indices(split)[self._rows]
@@ -108,9 +109,36 @@ class EvaluationBatches(keras.utils.PyDataset):  # type: ignore[misc]
     def __len__(self) -> int:
         return -(-len(self._rows) // self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[Pixels]:
+    def __getitem__(self, index: int) -> Pixels:
         start = index * self.batch_size
-        return (self._pixels[self._rows[start : start + self.batch_size]],)
+        return self._pixels[self._rows[start : start + self.batch_size]]
+
+
+def prefetched(batches: keras.utils.PyDataset, workers: int) -> Iterator[Any]:
+    """Every batch in order, made ahead of time by threads while the caller computes.
+
+    `model.fit` would go through `tf.data`, which on TensorFlow stalls for seconds now and then when
+    an epoch ends: the iterator's destructor waits for a thread that waits for the interpreter lock.
+
+    Args:
+        batches: What to serve.
+        workers: Threads; 0 makes each batch when it is asked for.
+    """
+    count = len(batches)
+    if workers == 0:
+        yield from (batches[i] for i in range(count))
+        return
+    ahead = 2 * workers + 1
+    with ThreadPoolExecutor(workers, thread_name_prefix="loader") as pool:
+        try:
+            pending = deque(pool.submit(batches.__getitem__, i) for i in range(min(ahead, count)))
+            for i in range(count):
+                batch = pending.popleft().result()
+                if i + ahead < count:
+                    pending.append(pool.submit(batches.__getitem__, i + ahead))
+                yield batch
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _label_indices(split: SplitTable) -> NDArray[np.int64]:

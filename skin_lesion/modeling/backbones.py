@@ -126,6 +126,9 @@ def build_backbone(config: BackboneConfig, image: "keras.KerasTensor") -> "keras
     if spec.family == "mobilenet":
         image = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
     network = constructor(include_top=False, weights=None, input_tensor=image)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = config.batchnorm_momentum
     if config.feature_layer is None:
         return network.output
     names = [layer.name for layer in network.layers]

@@ -1,6 +1,6 @@
 """The two training phases: warm-up of the head and progressive fine-tuning.
 
-Both are one explicit loop over epochs around `model.fit`, so that unfreezing, validation,
+Both are one explicit loop over epochs and batches, so that unfreezing, validation,
 checkpoints and early stopping stand in one place and an interrupted phase goes on where it stopped.
 """
 
@@ -263,9 +263,7 @@ def _run(
         root = context.checkpoint_root or Path(scratch)
         store = CheckpointStore(root / key / phase.name)
         trainer = build_trainer(classifier)
-        batches = TrainingBatches(
-            data.images, data.split, data.plan, config.batch_size, config.workers
-        )
+        batches = TrainingBatches(data.images, data.split, data.plan, config.batch_size)
         validation = EvaluationBatches(data.images, data.split, "val", config.batch_size)
         classifier.compile(jit_compile=_jit(config))
         progress, state = _resume(store, classifier)
@@ -285,7 +283,9 @@ def _run(
                 compile_trainer(trainer, config, len(batches))
                 restore_optimizer(trainer.optimizer, state)
                 freed, state = blocks, {}
-            record = _epoch(trainer, classifier, batches, validation, epoch, data.plan.seed)
+            record = _epoch(
+                trainer, classifier, batches, validation, epoch, data.plan.seed, config.workers
+            )
             progress = progress.advance(record)
             store.save(classifier, trainer.optimizer, progress)
             _report(record, context)
@@ -310,23 +310,25 @@ def _epoch(
     validation: "EvaluationBatches",
     epoch: int,
     seed: int,
+    workers: int,
 ) -> EpochRecord:
     import keras
+
+    from skin_lesion.data.loader import prefetched
 
     started = time.monotonic()
     batches.epoch = epoch
     _seed_dropout(classifier, seed, epoch)
-    fitted = trainer.fit(batches, verbose=0, shuffle=False).history
+    metrics = train_epoch(trainer, batches, workers)
     trained = time.monotonic()
-    metrics = {name: float(values[-1]) for name, values in fitted.items()}
     if not math.isfinite(metrics["loss"]):
         raise TrainingDivergedError(
             f"the loss is {metrics['loss']} in epoch {epoch}; lower learning_rate (now "
             f"{float(trainer.optimizer.learning_rate):g}), set gradient_clip_norm, or use "
             "precision float32"
         )
-    logits = np.asarray(classifier.predict(validation, verbose=0))
-    metrics |= validation_metrics(logits, validation.labels)
+    logits = [classifier.predict_on_batch(batch) for batch in prefetched(validation, workers)]
+    metrics |= validation_metrics(np.concatenate(logits), validation.labels)
     return EpochRecord(
         epoch=epoch,
         learning_rate=float(keras.ops.convert_to_numpy(trainer.optimizer.learning_rate)),
@@ -334,6 +336,28 @@ def _epoch(
         images_per_second=len(batches) * batches.batch_size / (trained - started),
         metrics=metrics,
     )
+
+
+def train_epoch(
+    trainer: "keras.Model", batches: "TrainingBatches", workers: int
+) -> dict[str, float]:
+    """One pass over the training batches.
+
+    Args:
+        trainer: Compiled; changed in place.
+        batches: What to learn from.
+        workers: Loader threads; 0 loads in the thread that trains.
+
+    Returns:
+        `loss` and `accuracy`, means over the epoch.
+    """
+    from skin_lesion.data.loader import prefetched
+
+    trainer.reset_metrics()
+    logs: dict[str, float] = {}
+    for inputs, targets, weights in prefetched(batches, workers):
+        logs = trainer.train_on_batch(inputs, targets, weights, return_dict=True)
+    return {name: float(value) for name, value in logs.items()}
 
 
 def validation_metrics(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:

@@ -8,7 +8,7 @@ import pytest
 
 from skin_lesion.data.augment import make_plan
 from skin_lesion.data.image_array import ImageArray
-from skin_lesion.data.loader import EvaluationBatches, TrainingBatches
+from skin_lesion.data.loader import EvaluationBatches, TrainingBatches, prefetched
 from skin_lesion.data.splits import LeakReport, SplitTable
 from skin_lesion.labels import LABELS
 from skin_lesion.settings import AugmentConfig
@@ -116,6 +116,42 @@ def test_evaluation_serves_every_row_in_order_and_untouched(
     images: ImageArray, split: SplitTable
 ) -> None:
     loader = EvaluationBatches(images, split, "val", batch_size=4)
-    rows = np.concatenate([loader[i][0][:, 0, 0, 0] for i in range(len(loader))])
+    rows = np.concatenate([loader[i][:, 0, 0, 0] for i in range(len(loader))])
     np.testing.assert_array_equal(rows, split.indices("val"))
     np.testing.assert_array_equal(loader.labels, rows % 7)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_prefetching_changes_neither_order_nor_content(
+    images: ImageArray, split: SplitTable, workers: int
+) -> None:
+    loader = batches(images, split)
+    served = [inputs["image"] for inputs, _, _ in prefetched(loader, workers)]
+    assert len(served) == len(loader)
+    for i, image in enumerate(served):
+        np.testing.assert_array_equal(image, loader[i][0]["image"])
+
+
+def test_prefetching_stops_when_the_caller_does(images: ImageArray, split: SplitTable) -> None:
+    asked: list[int] = []
+
+    class Watched(EvaluationBatches):
+        def __getitem__(self, index: int) -> np.ndarray:
+            asked.append(index)
+            return super().__getitem__(index)
+
+    stream = prefetched(Watched(images, split, "train", batch_size=1), workers=1)
+    next(stream)
+    stream.close()
+    assert len(asked) < 10, "63 batches would have been made"
+
+
+def test_an_error_in_a_loader_thread_reaches_the_caller(
+    images: ImageArray, split: SplitTable
+) -> None:
+    class Broken(EvaluationBatches):
+        def __getitem__(self, index: int) -> np.ndarray:
+            raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(prefetched(Broken(images, split, "train", batch_size=1), workers=1))
