@@ -433,9 +433,9 @@ def _detail(result: "ExpectationValidationResult") -> str:
         return f"could not be checked: {error}"
     found = result.result
     if "unexpected_count" in found and "element_count" in found:
-        text = f"{found['unexpected_count']} of {found['element_count']} rows break it"
+        text = f"broken by {found['unexpected_count']:,} of {found['element_count']:,} rows"
         values = list(dict.fromkeys(map(str, found.get("partial_unexpected_list") or ())))
-        return f"{text}: {', '.join(values[:5])}" if values else text
+        return f"{text}: {', '.join(_shorten(value) for value in values[:5])}" if values else text
     missing = ((found.get("details") or {}).get("mismatched") or {}).get("missing")
     if missing:
         return f"missing: {', '.join(sorted(missing))}"
@@ -443,6 +443,11 @@ def _detail(result: "ExpectationValidationResult") -> str:
     if isinstance(observed, list):
         return f"found {len(observed)}"
     return f"found {observed}"
+
+
+def _shorten(text: str, length: int = 20) -> str:
+    """Cut a long value, such as a checksum, down to what a person compares."""
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _exception_message(info: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from html import escape
 from skin_lesion.data.checks import CheckResult, ValidationReport
 from skin_lesion.data.pages import bar, cards, mark, page, table
 
-_SHOWN_ROWS = 20
+_SHOWN_ROWS = 10
 
 
 def render(report: ValidationReport) -> str:
@@ -68,6 +68,7 @@ def _checks(results: list[CheckResult]) -> str:
     return table(
         ["Result", "Rule", "Found", "Rows"],
         [[_result(r), escape(r.name), escape(r.detail), _rows(r)] for r in results],
+        widths=(12, 30, 24, 34),
     )
 
 

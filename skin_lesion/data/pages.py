@@ -17,7 +17,7 @@ p { margin: .3rem 0 .8rem; } .quiet { color: #5b6675; }
 .card b { display: block; font-size: 1.5rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
 table { border-collapse: collapse; width: 100%; } caption { text-align: left; color: #5b6675; }
 th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid #e6eaef;
-  vertical-align: top; } th { color: #5b6675; font-weight: 600; border-bottom-color: #c4ccd6; }
+  vertical-align: top; overflow-wrap: anywhere; } th { color: #5b6675; font-weight: 600; border-bottom-color: #c4ccd6; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .bar { background: #eef1f5; border-radius: .25rem; min-width: 8rem; }
 .bar i { display: block; height: .8rem; border-radius: .25rem; background: #3b6ea8; }
@@ -44,9 +44,19 @@ def cards(figures: Iterable[tuple[str, str]]) -> str:
 
 
 def table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], numbers: frozenset[int] = frozenset()
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    numbers: frozenset[int] = frozenset(),
+    widths: Sequence[int] = (),
 ) -> str:
-    """A table whose cells are HTML already; the columns in `numbers` are set flush right."""
+    """A table whose cells are HTML already.
+
+    Args:
+        header: Names of the columns, as text.
+        rows: Cells, as HTML.
+        numbers: Columns that are set flush right.
+        widths: Widths of the columns in per cent; none lets the browser choose.
+    """
 
     def line(tag: str, cells: Sequence[str]) -> str:
         return "".join(
@@ -56,7 +66,8 @@ def table(
 
     head = line("th", [escape(cell) for cell in header])
     body = "\n".join(f"<tr>{line('td', row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>"
+    columns = "".join(f'<col style="width:{width}%">' for width in widths)
+    return f"<table>{columns}<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>"
 
 
 def bar(share: float, largest: float = 1.0) -> str:
