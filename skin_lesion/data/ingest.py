@@ -88,7 +88,8 @@ def ingest(
         with open_source(source, config, seed) as opened:
             ledger = _Ledger(opened.entries, len(opened.metadata), config.max_quarantine_share)
             table = _unambiguous(_typed(opened.metadata), ledger)
-            ledger.check()
+            if table.empty:
+                ledger.check()
             pixels = _decode(ledger.locate(table), image_size, config, unfinished)
             table = _without_shared_files(_described(table, pixels.found, ledger), ledger)
             ledger.check()

@@ -310,6 +310,8 @@ def _read_metadata(path: Path, entries: list[Entry], reader: Reader) -> pd.DataF
         raise SourceError(
             f"{entry.name} in {path} lacks the columns {absent}; it has {list(table.columns)}"
         )
+    if table.empty:
+        raise SourceError(f"{entry.name} in {path} is empty below its header")
     table = table.reindex(columns=list(METADATA_COLUMNS), fill_value="").fillna("")
     return table.assign(**{name: table[name].str.strip() for name in METADATA_COLUMNS})
 

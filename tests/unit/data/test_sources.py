@@ -169,6 +169,7 @@ def test_a_folder_without_metadata_is_an_error_that_names_them(tmp_path: Path) -
     ("table", "message"),
     [
         (b"", "is empty"),
+        (b"lesion_id,image_id,dx\n", "is empty"),
         (b"image_id,dx\nISIC_1,nv\n", r"lacks the columns \['lesion_id'\]"),
         (b"lesion_id,image_id,dx\na,b,c,d,e\nf,g\nh,i,j,k,l,m\n", "is not a table"),
         (b"\xff\xfe\x00lesion_id", "cannot be read"),
