@@ -142,12 +142,12 @@ def adopt_phases(histories: Sequence[History]) -> None:
     foreign = [history for history in histories if history.mlflow_run_id != run_id]
     for history in foreign:
         mlflow.set_tag(f"{history.phase}_description", history.description)
-        mlflow.set_tag(f"{history.phase}_{TRAINED_BY}", history.mlflow_run_id)
+        mlflow.set_tag(f"{history.phase}_{TRAINED_BY}", history.mlflow_run_id or "none")
         log_epochs(history.records)
     if foreign:
         # The last phase is the one that made the model.
         if foreign[-1] is histories[-1]:
-            mlflow.set_tag(TRAINED_BY, foreign[-1].mlflow_run_id)
+            mlflow.set_tag(TRAINED_BY, foreign[-1].mlflow_run_id or "none")
         _copy_curves(foreign)
 
 
