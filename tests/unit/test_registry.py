@@ -1,0 +1,165 @@
+"""Registered versions: one for each bundle, without a pickle, with tags that say what it is."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+import yaml
+
+from skin_lesion import tracking
+from skin_lesion.evaluation.report import EvaluationReport, evaluate
+from skin_lesion.labels import LABELS
+from skin_lesion.modeling.bundle import ModelBundle
+from skin_lesion.registry import (
+    RegisteredVersion,
+    find_bundle,
+    input_example,
+    register_bundle,
+    serving_requirements,
+)
+from skin_lesion.settings import EvaluateConfig
+
+NAME = "tested-classifier"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow.MlflowClient]:
+    folder = tmp_path_factory.mktemp("mlflow")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    with tracking.continued_run("tests", "registration", {}, folder / "files"):
+        yield mlflow.MlflowClient()
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture(scope="module")
+def report(small_world) -> EvaluationReport:
+    world = small_world
+    return evaluate(
+        world.bundle, world.images, world.split, world.manifest, EvaluateConfig(), seed=1
+    )
+
+
+@pytest.fixture(scope="module")
+def registered(
+    client: mlflow.MlflowClient, small_world, report: EvaluationReport
+) -> RegisteredVersion:
+    return register_bundle(small_world.bundle, report.summary, NAME)
+
+
+@pytest.fixture(scope="module")
+def folder(registered: RegisteredVersion) -> Path:
+    return Path(mlflow.artifacts.download_artifacts(registered.uri))
+
+
+def with_temperature(bundle: ModelBundle, temperature: float, target: Path) -> ModelBundle:
+    contract = bundle.contract.model_copy(update={"temperature": temperature})
+    return bundle.with_contract(contract, target)
+
+
+def test_a_new_bundle_becomes_a_new_version(registered: RegisteredVersion) -> None:
+    assert registered.created
+    assert registered.version == 1
+    assert registered.uri.startswith("models:/m-")
+    assert registered.link() == {
+        "mlflow_model": NAME,
+        "mlflow_version": 1,
+        "mlflow_uri": registered.uri,
+    }
+
+
+def test_the_same_bundle_gives_the_existing_version_back(
+    client: mlflow.MlflowClient,
+    registered: RegisteredVersion,
+    small_world,
+    report: EvaluationReport,
+    tmp_path: Path,
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(small_world.bundle.path, copy)
+    again = register_bundle(ModelBundle.open(copy), report.summary, NAME)
+    assert again == registered.model_copy(update={"created": False})
+
+
+def test_another_temperature_is_another_version(
+    client: mlflow.MlflowClient,
+    registered: RegisteredVersion,
+    small_world,
+    report: EvaluationReport,
+    tmp_path: Path,
+) -> None:
+    other = register_bundle(
+        with_temperature(small_world.bundle, 1.234, tmp_path / "other"), report.summary, NAME
+    )
+    assert other.created
+    assert other.version != registered.version
+
+
+def test_a_bundle_of_another_model_is_not_found(
+    client: mlflow.MlflowClient, registered: RegisteredVersion
+) -> None:
+    assert find_bundle(NAME, registered.bundle_hash) is not None
+    assert find_bundle("another-model", registered.bundle_hash) is None
+    assert find_bundle(NAME, "0" * 64) is None
+
+
+def test_the_tags_say_what_the_model_is(
+    registered: RegisteredVersion, small_world, report: EvaluationReport
+) -> None:
+    contract = small_world.bundle.contract
+    assert registered.tags == {
+        **registered.tags,
+        "bundle_hash": small_world.bundle.bundle_hash,
+        "data_fingerprint": contract.data_fingerprint,
+        "split_hash": contract.split_hash,
+        "code_version": contract.code_version,
+        "training_run_id": "none",
+        "synthetic_only": "true",
+        "test.macro_f1": f"{report.summary.test.macro_f1:.4f}",
+    }
+
+
+def test_nothing_is_pickled(folder: Path) -> None:
+    names = {path.name for path in folder.rglob("*")}
+    assert not {name for name in names if name.endswith((".pkl", ".pickle"))}
+    model = yaml.safe_load((folder / "MLmodel").read_text())
+    flavor = model["flavors"]["python_function"]
+    assert flavor["loader_module"] == "mlflow.pyfunc.loaders.code_model"
+    assert "python_model" not in flavor
+
+
+def test_the_library_and_the_whole_bundle_travel_with_the_model(folder: Path) -> None:
+    assert (folder / "code" / "skin_lesion" / "inference.py").is_file()
+    assert ModelBundle.open(folder / "artifacts" / "bundle")
+
+
+def test_the_requirements_are_pinned_and_hold_no_training_framework(folder: Path) -> None:
+    lines = (folder / "requirements.txt").read_text().split()
+    assert sorted(lines) == sorted(serving_requirements())
+    assert all("==" in line for line in lines)
+    assert not any(line.startswith(("tensorflow", "keras", "zenml")) for line in lines)
+
+
+def test_the_input_example_is_a_picture_that_the_model_answers(
+    registered: RegisteredVersion, small_world
+) -> None:
+    model = mlflow.pyfunc.load_model(registered.uri)
+    answer = model.predict(input_example(small_world.bundle))
+    assert list(answer["status"]) == ["ok"]
+
+
+def test_the_signature_is_the_contract(registered: RegisteredVersion) -> None:
+    signature = mlflow.models.get_model_info(registered.uri).signature
+    assert [(c.name, c.type.name) for c in signature.inputs] == [("image", "binary")]
+    assert signature.outputs.input_names() == [
+        *LABELS, "prediction", "malignant_probability", "status", "reason",
+    ]  # fmt: skip
+
+
+def test_a_table_without_the_image_column_is_refused(registered: RegisteredVersion) -> None:
+    model = mlflow.pyfunc.load_model(registered.uri)
+    with pytest.raises(mlflow.exceptions.MlflowException, match="image"):
+        model.predict(pd.DataFrame({"picture": [b""]}))
