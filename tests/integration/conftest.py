@@ -80,7 +80,7 @@ class Workplace:
         )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def workplace(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Workplace]:
     from zenml.utils import source_utils
 

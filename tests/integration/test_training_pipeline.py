@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from PIL import Image
 from zenml.client import Client
 
 import skin_lesion
+from pipelines.results import describe_last_run
 from skin_lesion.labels import LABELS
 from steps import _caching
 
@@ -152,6 +154,18 @@ def test_the_registered_model_works_in_a_fresh_process_without_this_checkout(
             assert answer["reason"]
     assert heavy == []
     assert not library.startswith(str(Path(skin_lesion.__file__).parents[1]))
+
+
+def test_the_results_name_figures_model_and_what_to_open(first: Any) -> None:
+    text = describe_last_run("sqlite:///mlflow.db")
+    summary = first.outputs["evaluation"].load().summary
+    assert f"{summary.test.macro_f1:.3f}" in text
+    assert "no clinical use" in text
+    assert first.outputs["registered_version"].load().uri in text
+    assert "mlflow ui --backend-store-uri sqlite:///mlflow.db" in text
+    pages = re.findall(r"file://(\S+)", text)
+    assert len(pages) == len(first.outputs)
+    assert all(Path(page).is_file() for page in pages)
 
 
 def test_nothing_temporary_is_left(workplace: Any, first: Any) -> None:
