@@ -220,9 +220,9 @@ def duplicate_sheet(manifest: Manifest, images: ImageArray, duplicates: Duplicat
         pictures += [pixels[pair["row_a"]], pixels[pair["row_b"]]]
         fate = "merged" if pair["merged"] else "not merged"
         captions += [
-            f"{pair['image_a']} {dx[pair['row_a']]} {pair['lesion_a']}",
-            f"{pair['image_b']} {dx[pair['row_b']]} {pair['lesion_b']} "
-            f"r={pair['correlation']:.2f} {fate}",
+            f"{pair['image_a']} {dx[pair['row_a']]}\n{pair['lesion_a']}",
+            f"{pair['image_b']} {dx[pair['row_b']]}\n{pair['lesion_b']} "
+            f"r {pair['correlation']:.2f} {fate}",
         ]
     title = f"{len(duplicates.pairs)} near-identical pairs with different lesion ids"
-    return contact_sheet(pictures, captions, columns=4, title=title)
+    return contact_sheet(pictures, captions, columns=6, title=title, cell_width=190)

@@ -27,7 +27,6 @@ WORK_HEIGHT, WORK_WIDTH = 72, 96
 POSES: tuple[tuple[float, float], ...] = (
     (0.0, 1.0), (-10.0, 1.0), (10.0, 1.0), (-20.0, 1.0), (20.0, 1.0), (0.0, 0.87), (0.0, 1.15),
 )  # fmt: skip
-_COARSE = 3  # the search for a pose works at this fraction of the working resolution
 _SEARCH_MARGIN = 8  # in coarse pixels; shifts beyond it wrap round, where little overlaps anyway
 _DARK = 60.0  # grey levels; below it lies the black surround of a dermatoscope or a marking
 _MIN_OVERLAP = 0.5
@@ -46,7 +45,7 @@ class _Band:
     steps: int = 0
 
 
-_SEARCH = _Band(fraction=_COARSE, fine=0.5, wide=2.0, contrast=3.0)
+_SEARCH = _Band(fraction=3, fine=0.5, wide=2.0, contrast=3.0)
 # Each band starts from the map that the one before it found. Texture as fine as that of the last
 # one never agrees by chance, whereas outlines of unrelated lesions do.
 _BANDS = (
@@ -123,14 +122,18 @@ def _plausible(maps: Floats) -> NDArray[np.bool_]:
     return np.asarray(sound, dtype=np.bool_)
 
 
-def _detail(grey: Floats, band: _Band) -> Floats:
-    """Band-pass a stack of pictures (N, 72, 96) and divide by the local contrast."""
+def _reduced(grey: Floats, fraction: int) -> Floats:
+    """Average squares of `fraction` by `fraction` pixels."""
+    n, height, width = grey.shape
+    squares = grey.reshape(n, height // fraction, fraction, width // fraction, fraction)
+    return np.asarray(squares.mean((2, 4)), dtype=np.float32)
+
+
+def _detail(reduced: Floats, band: _Band) -> Floats:
+    """Band-pass a stack of reduced pictures and divide by the local contrast."""
     from scipy.ndimage import gaussian_filter
 
-    n, height, width = grey.shape
-    f = band.fraction
-    small = grey.reshape(n, height // f, f, width // f, f).mean((2, 4), dtype=np.float32)
-    detail = small - gaussian_filter(small, (0, band.wide, band.wide))
+    detail = reduced - gaussian_filter(reduced, (0, band.wide, band.wide))
     detail = gaussian_filter(detail, (0, band.fine, band.fine))
     energy = gaussian_filter(detail * detail, (0, band.contrast, band.contrast))
     # One grey level keeps the noise of an even surface from being blown up to texture.
@@ -145,7 +148,8 @@ def _search(grey: Floats, pairs: Pairs, min_score: float) -> tuple[Pairs, Floats
     """
     from scipy import fft
 
-    height, width = WORK_HEIGHT // _COARSE, WORK_WIDTH // _COARSE
+    small = _reduced(grey, _SEARCH.fraction)
+    height, width = small.shape[1:]
     shape = (height + _SEARCH_MARGIN, width + _SEARCH_MARGIN)
     window = np.sqrt(np.hanning(height + 2)[1:-1, None] * np.hanning(width + 2)[1:-1])
 
@@ -155,11 +159,11 @@ def _search(grey: Floats, pairs: Pairs, min_score: float) -> tuple[Pairs, Floats
         faded /= np.linalg.norm(faded, axis=(1, 2), keepdims=True) + 1e-6
         return np.asarray(fft.rfft2(faded, s=shape, workers=-1), dtype=np.complex64)
 
-    fixed = spectrum(grey)
+    fixed = spectrum(small)
     score = np.empty((len(pairs), len(POSES)), np.float32)
     peak = np.empty((len(pairs), len(POSES)), np.int64)
     for pose, (turn, zoom) in enumerate(POSES):
-        moved = fixed if pose == 0 else spectrum(_posed(grey, turn, zoom))
+        moved = fixed if pose == 0 else spectrum(_posed(small, turn, zoom))
         for start in range(0, len(pairs), 8 * _BATCH):
             part = slice(start, start + 8 * _BATCH)
             product = fixed[pairs[part, 0]] * moved[pairs[part, 1]].conj()
@@ -182,17 +186,15 @@ def _linear(turn: float, zoom: float) -> NDArray[np.float64]:
     return np.array([[cosine, sine], [-sine, cosine]])
 
 
-def _posed(grey: Floats, turn: float, zoom: float) -> Floats:
+def _posed(stack: Floats, turn: float, zoom: float) -> Floats:
     """Turn and zoom every picture about its centre; what was outside gets the picture's mean."""
-    rows = np.arange(len(grey))
-    maps = np.concatenate([_linear(turn, zoom), np.zeros((2, 1))], axis=1).astype(np.float32)
-    out = np.empty_like(grey)
-    for start in range(0, len(grey), _BATCH):
-        part = rows[start : start + _BATCH]
-        stack = grey[part]
-        seen, inside = _sample(stack, np.broadcast_to(maps, (len(part), 2, 3)))
-        seen = np.where(inside, seen, stack.mean((1, 2))[:, None])
-        out[part] = seen.reshape(stack.shape)
+    maps = np.column_stack([_linear(turn, zoom), np.zeros(2)]).astype(np.float32)[None]
+    out = np.empty_like(stack)
+    for start in range(0, len(stack), _BATCH):
+        part = stack[start : start + _BATCH]
+        seen, inside = _sample(part, maps.repeat(len(part), axis=0))
+        mean = part.mean((1, 2))[:, None]
+        out[start : start + _BATCH] = np.where(inside, seen, mean).reshape(part.shape)
     return out
 
 
@@ -216,14 +218,19 @@ def _sample(stack: Floats, maps: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     y = places[:, 0] * half + (height - 1) / 2
     x = places[:, 1] * half + (width - 1) / 2
     inside = (y >= 0) & (y <= height - 1) & (x >= 0) & (x <= width - 1)
-    y, x = np.clip(y, 0, height - 1.001), np.clip(x, 0, width - 1.001)
+    np.clip(y, 0, height - 1.001, out=y)
+    np.clip(x, 0, width - 1.001, out=x)
     top, left = y.astype(np.int32), x.astype(np.int32)
-    down, right = y - top, x - left
-    first = np.arange(count, dtype=np.int32)[:, None] * (height * width) + top * width + left
+    y -= top
+    x -= left
+    first = top * width + left + np.arange(count, dtype=np.int32)[:, None] * (height * width)
     flat = stack.reshape(-1)
-    upper = flat[first] * (1 - right) + flat[first + 1] * right
-    lower = flat[first + width] * (1 - right) + flat[first + width + 1] * right
-    return (upper * (1 - down) + lower * down).astype(np.float32), inside
+    corner = flat.take(first)
+    upper = corner + x * (flat.take(first + 1) - corner)
+    first += width
+    corner = flat.take(first)
+    lower = corner + x * (flat.take(first + 1) - corner)
+    return np.asarray(upper + y * (lower - upper), dtype=np.float32), inside
 
 
 def _refine(grey: Floats, pairs: Pairs, maps: Floats, band: _Band) -> tuple[Floats, Floats, Floats]:
@@ -234,9 +241,8 @@ def _refine(grey: Floats, pairs: Pairs, maps: Floats, band: _Band) -> tuple[Floa
     """
     rows, local = np.unique(pairs, return_inverse=True)
     local = local.reshape(pairs.shape)
-    f = band.fraction
-    plain = grey[rows].reshape(len(rows), WORK_HEIGHT // f, f, WORK_WIDTH // f, f).mean((2, 4))
-    detail = _detail(grey[rows], band)
+    plain = _reduced(grey[rows], band.fraction)
+    detail = _detail(plain, band)
     refined = np.empty_like(maps)
     correlation = np.empty(len(pairs), np.float32)
     difference = np.empty(len(pairs), np.float32)
