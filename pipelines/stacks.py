@@ -60,7 +60,7 @@ def _component(
     client: Client, kind: StackComponentType, description: Mapping[str, Any], root: Path
 ) -> str:
     """Find or create one component and return its name."""
-    name, configuration = description["name"], dict(description["configuration"])
+    name, configuration = str(description["name"]), dict(description["configuration"])
     if kind == StackComponentType.ARTIFACT_STORE and "://" not in configuration.get("path", "://"):
         configuration["path"] = str(root / configuration["path"])
         (root / configuration["path"]).mkdir(parents=True, exist_ok=True)
