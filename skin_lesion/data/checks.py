@@ -5,28 +5,23 @@ aside; `images` has a row for each usable picture; `classes` has a row for each 
 failure means that what follows would be wrong, a warning that a person should look.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from skin_lesion.data.check_rules import USABLE, Rule, TableName, content_rules, schema_rules
 from skin_lesion.data.image_array import ImageArray
-from skin_lesion.data.manifest import IMAGE_COLUMNS, Manifest
+from skin_lesion.data.manifest import Manifest
 from skin_lesion.labels import LABELS
 from skin_lesion.settings import ValidateConfig
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
-    from great_expectations.expectations.expectation import Expectation
 
 Severity = Literal["critical", "warning"]
-TableName = Literal["files", "images", "classes"]
 
-USABLE = "usable"
-SEXES: tuple[str, ...] = ("male", "female", "unknown")
 _ROW_NAME: dict[TableName, str] = {"files": "image_id", "images": "image_id", "classes": "dx"}
 _MAX_NAMED_ROWS = 100
 
@@ -140,15 +135,6 @@ class ValidationReport(BaseModel):
         return render(self)
 
 
-@dataclass(frozen=True)
-class _Rule:
-    """An expectation and the words that a person reads about it."""
-
-    name: str
-    table: TableName
-    expectation: "Expectation"
-
-
 def validate(manifest: Manifest, images: ImageArray, config: ValidateConfig) -> ValidationReport:
     """Check a data set.
 
@@ -163,7 +149,7 @@ def validate(manifest: Manifest, images: ImageArray, config: ValidateConfig) -> 
     Returns:
         The report; call `raise_if_critical` on it to stop at a critical failure.
     """
-    results = _run(_schema_rules(manifest.images), {"images": manifest.images})
+    results = _run(schema_rules(manifest.images), {"images": manifest.images})
     classes = _class_facts(manifest.images) if _all_hold(results) else ()
     if _all_hold(results):
         tables: dict[TableName, pd.DataFrame] = {
@@ -171,7 +157,7 @@ def validate(manifest: Manifest, images: ImageArray, config: ValidateConfig) -> 
             "images": _images_table(manifest.images),
             "classes": pd.DataFrame([c.model_dump() for c in classes]),
         }
-        results += _run(_content_rules(len(images), config), tables)
+        results += _run(content_rules(len(images), config), tables)
     lesions = manifest.images["lesion_id"].nunique() if "lesion_id" in manifest.images else 0
     return ValidationReport(
         data_set=manifest.provenance.name,
@@ -217,162 +203,7 @@ def _class_facts(images: pd.DataFrame) -> tuple[ClassFacts, ...]:
     )
 
 
-def _schema_rules(images: pd.DataFrame) -> list[_Rule]:
-    gxe = _expectations()
-    columns = _Rule(
-        "the table has every column",
-        "images",
-        gxe.ExpectTableColumnsToMatchSet(column_set=list(IMAGE_COLUMNS), exact_match=False),
-    )
-    types = [
-        _Rule(
-            f"`{column}` is of type {dtype}",
-            "images",
-            gxe.ExpectColumnValuesToBeOfType(column=column, type_=dtype),
-        )
-        for column, dtype in IMAGE_COLUMNS.items()
-        if column in images
-    ]
-    return [columns, *types]
-
-
-def _content_rules(array_rows: int, config: ValidateConfig) -> list[_Rule]:
-    gxe = _expectations()
-
-    def graded(
-        name: str, table: TableName, expectation: "type[Expectation]", mostly: float, **limits: Any
-    ) -> list[_Rule]:
-        """A warning where any row breaks a rule, a critical failure where too many do."""
-        return [
-            _Rule(name, table, expectation(severity="warning", **limits)),
-            _Rule(
-                f"{name}, for {mostly:.0%} of them",
-                table,
-                expectation(severity="critical", mostly=mostly, **limits),
-            ),
-        ]
-
-    between = gxe.ExpectColumnValuesToBeBetween
-    return [
-        _Rule(
-            "there are enough images",
-            "images",
-            gxe.ExpectTableRowCountToBeBetween(min_value=config.min_images),
-        ),
-        _Rule(
-            "the table and the array of pixels have equally many rows",
-            "images",
-            gxe.ExpectTableRowCountToEqual(value=array_rows),
-        ),
-        *(
-            _Rule(
-                f"`{column}` is filled in",
-                "images",
-                gxe.ExpectColumnValuesToNotBeNull(column=column),
-            )
-            for column in ("image_id", "lesion_id", "dx", "sha256")
-        ),
-        _Rule(
-            "image ids are unique",
-            "images",
-            gxe.ExpectColumnValuesToBeUnique(column="image_id"),
-        ),
-        _Rule(
-            "no file occurs twice",
-            "images",
-            gxe.ExpectColumnValuesToBeUnique(column="sha256", severity="warning"),
-        ),
-        _Rule(
-            "every diagnosis is one of the seven classes",
-            "images",
-            gxe.ExpectColumnValuesToBeInSet(column="dx", value_set=list(LABELS)),
-        ),
-        _Rule(
-            "a lesion has one diagnosis",
-            "images",
-            between(column="diagnoses_of_lesion", max_value=1),
-        ),
-        _Rule(
-            "perceptual hashes are 16 hexadecimal digits",
-            "images",
-            gxe.ExpectColumnValuesToMatchRegex(column="phash", regex=r"^[0-9a-f]{16}$"),
-        ),
-        # Age and sex only describe patients; no model reads them, so they stop nothing.
-        _Rule(
-            f"known ages lie between 0 and {config.max_age} years",
-            "images",
-            between(column="age", min_value=0, max_value=config.max_age, severity="warning"),
-        ),
-        _Rule(
-            "sex is male, female or unknown",
-            "images",
-            gxe.ExpectColumnValuesToBeInSet(
-                column="sex", value_set=list(SEXES), severity="warning"
-            ),
-        ),
-        *graded(
-            f"the shorter side has at least {config.min_source_pixels} pixels",
-            "images",
-            between,
-            config.mostly,
-            column="shorter_side",
-            min_value=config.min_source_pixels,
-        ),
-        *graded(
-            f"brightness lies between {config.min_brightness:g} and {config.max_brightness:g}",
-            "images",
-            between,
-            config.mostly,
-            column="brightness",
-            min_value=config.min_brightness,
-            max_value=config.max_brightness,
-        ),
-        *graded(
-            f"contrast is at least {config.min_contrast:g}",
-            "images",
-            between,
-            config.mostly,
-            column="contrast",
-            min_value=config.min_contrast,
-        ),
-        *graded(
-            "no file is missing",
-            "files",
-            gxe.ExpectColumnValuesToNotBeInSet,
-            config.mostly,
-            column="status",
-            value_set=["missing"],
-        ),
-        _Rule(
-            "no image was put aside",
-            "files",
-            gxe.ExpectColumnValuesToBeInSet(
-                column="status", value_set=[USABLE], severity="warning"
-            ),
-        ),
-        _Rule(
-            f"every class has at least {config.min_lesions_per_class} lesions",
-            "classes",
-            between(column="lesions", min_value=config.min_lesions_per_class),
-        ),
-        _Rule(
-            f"no class has more than {config.max_class_share:.0%} of the images",
-            "classes",
-            between(column="share", max_value=config.max_class_share, severity="warning"),
-        ),
-    ]
-
-
-def _expectations() -> Any:
-    """Import Great Expectations where it is used: it takes seconds."""
-    # The import itself logs some two hundred lines at INFO, so the level is set before it.
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    import great_expectations.expectations as gxe
-
-    return gxe
-
-
-def _run(rules: Sequence[_Rule], tables: Mapping[TableName, pd.DataFrame]) -> list[CheckResult]:
+def _run(rules: Sequence[Rule], tables: Mapping[TableName, pd.DataFrame]) -> list[CheckResult]:
     """Run rules in an ephemeral context that writes no file and shows no progress bar."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -408,7 +239,7 @@ def _run(rules: Sequence[_Rule], tables: Mapping[TableName, pd.DataFrame]) -> li
     return [results[number] for number in sorted(results)]
 
 
-def _check_result(rule: _Rule, result: "ExpectationValidationResult") -> CheckResult:
+def _check_result(rule: Rule, result: "ExpectationValidationResult") -> CheckResult:
     row_name = _ROW_NAME[rule.table]
     rows = tuple(
         str(row[row_name])
