@@ -278,17 +278,23 @@ def _download(config: BackboneConfig) -> Path:
         path = keras.utils.get_file(
             fname=spec.weights_file,
             origin=url,
+            cache_dir=_keras_home(),
             cache_subdir="models",
             file_hash=_published_hash(spec),
         )
     except Exception as error:  # Keras raises a bare Exception for every failure of a download
-        cached = Path(keras.config.keras_home()) / "models" / spec.weights_file
+        cached = _keras_home() / "models" / spec.weights_file
         raise WeightsError(
             f"could not download {spec.weights_file} from {url} ({error}). Without network access "
             f"put the file at {cached}, or name one with backbone.weights=path and "
             "BACKBONE_WEIGHTS, or train from scratch with backbone.weights=none"
         ) from error
     return Path(path)
+
+
+def _keras_home() -> Path:
+    """Where Keras keeps what it downloads."""
+    return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
 
 
 def _published_hash(spec: BackboneSpec) -> str | None:

@@ -231,10 +231,7 @@ def mirror(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 @pytest.fixture
 def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(keras.config, "keras_home", lambda: str(tmp_path / "home"))
-    monkeypatch.setattr(
-        "keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path / "home")
-    )
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 
 

@@ -22,7 +22,7 @@ from .conftest import MakeData
 from .test_backbones import published_weights
 
 TINY = {"name": "mobilenet", "feature_layer": "conv_pw_2_relu"}
-SCRATCH = BackboneConfig(weights="none", **TINY)
+SCRATCH = BackboneConfig(weights="none", batchnorm_momentum=0.8, **TINY)
 GENTLE = AugmentConfig(mix_probability=0.0, rotation=10, brightness=0, saturation=0)
 
 
@@ -193,10 +193,10 @@ def test_another_configuration_never_resumes_a_checkpoint(
     make_data: MakeData, tmp_path: Path
 ) -> None:
     data = make_data()
-    context = RunContext(tmp_path)
+    context = RunContext(tmp_path / "checkpoints")
     train_warmup(data, SCRATCH, WarmupConfig(epochs=1, batch_size=8), context)
     train_warmup(data, SCRATCH, WarmupConfig(epochs=1, batch_size=8, learning_rate=1e-2), context)
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
 
 
 def test_mixed_precision_is_saved_as_float32(make_data: MakeData) -> None:
