@@ -9,18 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from skin_lesion.data.archives import Entry, Reader
 from skin_lesion.data.images import (
     ImageError,
-    Pixels,
     PixelSpec,
-    fit,
     grey_statistics,
     oriented_size,
     perceptual_hash,
     read_picture,
+    resize,
 )
 
 
@@ -107,36 +104,34 @@ def decode_rows(
     chunk: RowChunk, spec: PixelSpec, limits: Limits, target: RowFile
 ) -> list[Decoded | Rejection]:
     """Decode pictures into consecutive rows of the array; the row of a broken one stays black."""
-    rows = np.zeros((len(chunk.entries), spec.height, spec.width, 3), np.uint8)
-    with Reader(limits.max_file_bytes) as reader:
-        results = [
-            _decode(entry, row, reader, spec, limits)
-            for entry, row in zip(chunk.entries, rows, strict=True)
-        ]
-    # One write a chunk: a mapped page would fault once for every 4 KiB, and would kill the process
-    # on a full disk instead of raising.
-    with open(target.path, "r+b", buffering=0) as file:
-        file.seek(target.offset + chunk.first_row * rows[0].nbytes)
-        remaining = rows.data.cast("B")
-        while remaining:
-            remaining = remaining[file.write(remaining) :]
+    row_bytes = spec.height * spec.width * 3
+    results = []
+    # Plain writes: mapped pages would fault one by one, and would kill the process on a full disk
+    # instead of raising.
+    with Reader(limits.max_file_bytes) as reader, open(target.path, "r+b", buffering=0) as file:
+        for row, entry in enumerate(chunk.entries, start=chunk.first_row):
+            result, pixels = _decode(entry, reader, spec, limits)
+            file.seek(target.offset + row * row_bytes)
+            while pixels:
+                pixels = pixels[file.write(pixels) :]
+            results.append(result)
     return results
 
 
 def _decode(
-    entry: Entry, row: Pixels, reader: Reader, spec: PixelSpec, limits: Limits
-) -> Decoded | Rejection:
+    entry: Entry, reader: Reader, spec: PixelSpec, limits: Limits
+) -> tuple[Decoded | Rejection, bytes]:
+    """What is known of a picture, and its pixels; none where it was rejected."""
     try:
         data = reader.read(entry)
         picture = read_picture(data, spec, max_pixels=limits.max_pixels)
     except ImageError as error:
-        return Rejection(error.reason, str(error))
+        return Rejection(error.reason, str(error)), b""
     except OSError as error:
-        return Rejection("missing", f"the file cannot be opened: {error.strerror}")
-    row[...] = fit(picture.image, spec)
+        return Rejection("missing", f"the file cannot be opened: {error.strerror}"), b""
     grey = picture.image.convert("L")
     statistics = grey_statistics(grey)
-    return Decoded(
+    described = Decoded(
         sha256=hashlib.sha256(data).hexdigest(),
         phash=perceptual_hash(grey),
         width=picture.width,
@@ -144,3 +139,4 @@ def _decode(
         brightness=statistics.brightness,
         contrast=statistics.contrast,
     )
+    return described, resize(picture.image, spec).tobytes()

@@ -1,4 +1,9 @@
-"""Decode, orient and resize pictures: the one path that training, the app and batches share."""
+"""Decode, orient and resize pictures: the one path that training, the app and batches share.
+
+Worker processes import this module, so it imports nothing that is slow to start.
+"""
+
+from __future__ import annotations
 
 import functools
 import io
@@ -6,13 +11,14 @@ import math
 import re
 import struct
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from skin_lesion.settings import IngestConfig, ResizeMode
+if TYPE_CHECKING:
+    from skin_lesion.settings import ResizeMode
 
 Pixels = NDArray[np.uint8]
 Reason = Literal[
@@ -65,7 +71,7 @@ class ImageError(ValueError):
         super().__init__(detail)
         self.reason: Reason = reason
 
-    def __reduce__(self) -> tuple[type["ImageError"], tuple[Reason, str]]:
+    def __reduce__(self) -> tuple[type[ImageError], tuple[Reason, str]]:
         return ImageError, (self.reason, str(self))
 
 
@@ -142,44 +148,48 @@ def decode(data: bytes, *, max_pixels: int, limit: tuple[int, int] | None = None
 
 def to_pixels(image: Image.Image, spec: PixelSpec) -> Pixels:
     """Reduce and resize a decoded RGB picture to uint8 (height, width, 3), 0 to 255."""
-    return fit(_reduce(image, spec), spec)
+    return np.asarray(resize(_reduce(image, spec), spec))
 
 
-def read_picture(
-    data: bytes, spec: PixelSpec, *, max_pixels: int = IngestConfig().max_pixels
-) -> Picture:
+def read_picture(data: bytes, spec: PixelSpec, *, max_pixels: int | None = None) -> Picture:
     """Decode a picture to RGB, upright and no larger than the training source calls for.
+
+    Args:
+        data: Encoded picture.
+        spec: What it is read for.
+        max_pixels: A picture that declares more is refused; None takes the default of ingestion.
 
     Raises:
         ImageError: The picture cannot be used; `reason` tells why.
     """
-    encoded = _open(data, max_pixels)
+    encoded = _open(data, _default_max_pixels() if max_pixels is None else max_pixels)
     width, height = _oriented_size(encoded)
     decoded = _decode(encoded, _decoding_limit((width, height), spec))
     return Picture(_reduce(decoded, spec), width, height)
 
 
-def read_pixels(
-    data: bytes, spec: PixelSpec, *, max_pixels: int = IngestConfig().max_pixels
-) -> Pixels:
+def read_pixels(data: bytes, spec: PixelSpec, *, max_pixels: int | None = None) -> Pixels:
     """Turn an encoded picture into the model's input: uint8 (height, width, 3), RGB, 0 to 255.
+
+    Args:
+        data: Encoded picture.
+        spec: What it is read for.
+        max_pixels: A picture that declares more is refused; None takes the default of ingestion.
 
     Raises:
         ImageError: The picture cannot be used; `reason` tells why.
     """
-    return fit(read_picture(data, spec, max_pixels=max_pixels).image, spec)
+    return np.asarray(resize(read_picture(data, spec, max_pixels=max_pixels).image, spec))
 
 
-def fit(image: Image.Image, spec: PixelSpec) -> Pixels:
-    """Resize an RGB picture that was reduced already to uint8 (height, width, 3)."""
+def resize(image: Image.Image, spec: PixelSpec) -> Image.Image:
+    """Resize an RGB picture that was reduced already to the size of the model's input."""
     target = (spec.width, spec.height)
     if spec.resize_mode == "crop":
-        fitted = ImageOps.fit(image, target, Image.Resampling.BILINEAR)
-    elif spec.resize_mode == "pad":
-        fitted = ImageOps.pad(image, target, Image.Resampling.BILINEAR, color=(0, 0, 0))
-    else:
-        fitted = image.resize(target, Image.Resampling.BILINEAR)
-    return np.asarray(fitted)
+        return ImageOps.fit(image, target, Image.Resampling.BILINEAR)
+    if spec.resize_mode == "pad":
+        return ImageOps.pad(image, target, Image.Resampling.BILINEAR, color=(0, 0, 0))
+    return image.resize(target, Image.Resampling.BILINEAR)
 
 
 def grey_statistics(grey: Image.Image) -> GreyStatistics:
@@ -202,6 +212,13 @@ def perceptual_hash(grey: Image.Image) -> str:
     coefficients = np.round(basis @ np.asarray(thumbnail, dtype=np.float64) @ basis.T, 6)
     middle = np.sort(coefficients, axis=None)[_HASH_SIDE**2 // 2 - 1 :][:2]
     return np.packbits(coefficients > middle.sum() / 2).tobytes().hex()
+
+
+@functools.cache
+def _default_max_pixels() -> int:
+    from skin_lesion.settings import IngestConfig
+
+    return IngestConfig().max_pixels
 
 
 @functools.cache
