@@ -103,7 +103,8 @@ def ingest(
         images = _publish(pixels, table["row"].to_numpy(), path)
     finally:
         unfinished.unlink(missing_ok=True)
-    logger.info("%d pictures ingested, %d put aside", len(table), len(ledger.rows))
+    level = logging.WARNING if ledger.rows else logging.INFO
+    logger.log(level, "%d pictures ingested, %d put aside", len(table), len(ledger.rows))
     columns = table[list(IMAGE_COLUMNS)].astype(IMAGE_COLUMNS).reset_index(drop=True)
     return IngestResult(Manifest(columns, ledger.quarantine(), provenance), images)
 
@@ -200,7 +201,7 @@ class _Decoding:
         rows: The array, in a file that is not yet under its name.
         found: What is known of each row.
         sha256: Checksum of the file.
-        source_size: Median (height, width) of the pictures.
+        source_size: Median (height, width) of the pictures, for which they were decoded.
     """
 
     rows: np.memmap[tuple[int, ...], np.dtype[np.uint8]]
@@ -219,28 +220,41 @@ def _decode(
     mixed sizes, everything is decoded a second time.
     """
     limits = Limits(config.max_file_bytes, config.max_pixels)
-    sizes = read_sizes(entries[:: max(1, len(entries) // _SAMPLED_HEADERS)], limits)
-    while True:
-        height, width = guess = _median_size(sizes)
-        spec = PixelSpec(*image_size, config.resize_mode, height, width)
-        rows = np.lib.format.open_memmap(path, "w+", np.uint8, (len(entries), *image_size, 3))
-        with path.open("rb") as file:
-            digest = hashlib.sha256(file.read(rows.offset))
-        chunks = [
-            RowChunk(i, entries[i : i + _CHUNK_IMAGES])
-            for i in range(0, len(entries), _CHUNK_IMAGES)
-        ]
-        work = partial(decode_rows, spec=spec, limits=limits, target=RowFile(path, rows.offset))
-        found: list[Decoded | Rejection] = []
-        with tqdm(total=len(entries), desc="ingest", unit="image", disable=None) as progress:
-            for part in map_chunks(work, chunks, config.workers):
-                # Hashed on the way, while the rows are still in memory.
-                digest.update(rows[len(found) : len(found) + len(part)].data)
-                found.extend(part)
-                progress.update(len(part))
-        sizes = [(item.height, item.width) for item in found if isinstance(item, Decoded)]
-        if _median_size(sizes) == guess:
-            return _Decoding(rows, found, digest.hexdigest(), guess)
+    guess = _median_size(read_sizes(entries[:: max(1, len(entries) // _SAMPLED_HEADERS)], limits))
+    first = _decode_at(guess, entries, image_size, config, limits, path)
+    sizes = [(item.height, item.width) for item in first.found if isinstance(item, Decoded)]
+    median = _median_size(sizes)
+    if median == guess:
+        return first
+    logger.info("pictures of mixed sizes: decoding again for a median of %d x %d", *median[::-1])
+    return _decode_at(median, entries, image_size, config, limits, path)
+
+
+def _decode_at(
+    source_size: tuple[int, int],
+    entries: Sequence[Entry],
+    image_size: tuple[int, int],
+    config: IngestConfig,
+    limits: Limits,
+    path: Path,
+) -> _Decoding:
+    """Decode pictures into a file for a given (height, width) of the training source."""
+    spec = PixelSpec(*image_size, config.resize_mode, *source_size)
+    rows = np.lib.format.open_memmap(path, "w+", np.uint8, (len(entries), *image_size, 3))
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(rows.offset))
+    chunks = [
+        RowChunk(i, entries[i : i + _CHUNK_IMAGES]) for i in range(0, len(entries), _CHUNK_IMAGES)
+    ]
+    work = partial(decode_rows, spec=spec, limits=limits, target=RowFile(path, rows.offset))
+    found: list[Decoded | Rejection] = []
+    with tqdm(total=len(entries), desc="ingest", unit="image", disable=None) as progress:
+        for part in map_chunks(work, chunks, config.workers):
+            # Hashed on the way, while the rows are still in memory.
+            digest.update(rows[len(found) : len(found) + len(part)].data)
+            found.extend(part)
+            progress.update(len(part))
+    return _Decoding(rows, found, digest.hexdigest(), source_size)
 
 
 def _median_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:

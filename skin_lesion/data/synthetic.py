@@ -16,8 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from skin_lesion.data.lesion_drawing import Field, draw_skin
+from skin_lesion.data.lesion_drawing import draw_skin
 from skin_lesion.data.parallel import map_chunks
+from skin_lesion.data.skin_canvas import Field
 from skin_lesion.labels import LABELS
 from skin_lesion.settings import SyntheticConfig
 
