@@ -8,7 +8,7 @@ from zenml.metadata.metadata_types import MetadataType
 from materializers import _html
 from materializers._files import FileMaterializer, frame_hash, text_hash
 from skin_lesion.data.pages import cards, mark, page, table
-from skin_lesion.data.splits import SPLITS, LeakReport, SplitTable
+from skin_lesion.data.split_table import SPLITS, LeakReport, SplitTable
 from skin_lesion.labels import LABELS
 
 

@@ -8,7 +8,7 @@ from materializers.augmentation_plan import AugmentationPlanMaterializer
 from materializers.picture import Picture, PictureMaterializer
 from skin_lesion.data.augment import AugmentationPlan, augmentation_sheet, make_plan
 from skin_lesion.data.image_array import ImageArray
-from skin_lesion.data.splits import SplitTable
+from skin_lesion.data.split_table import SplitTable
 from skin_lesion.settings import AugmentConfig
 from steps._caching import library_cache
 

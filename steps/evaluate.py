@@ -7,7 +7,7 @@ from zenml import step
 from materializers.evaluation_report import EvaluationReportMaterializer
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest
-from skin_lesion.data.splits import SplitTable
+from skin_lesion.data.split_table import SplitTable
 from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.evaluation.report import evaluate as measure
 from skin_lesion.modeling.bundle import ModelBundle

@@ -11,7 +11,7 @@ from skin_lesion import tracking
 from skin_lesion.data.augment import AugmentationPlan
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest
-from skin_lesion.data.splits import SplitTable
+from skin_lesion.data.split_table import SplitTable
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.modeling.export import BundleFacts, make_bundle
 from skin_lesion.modeling.history import History

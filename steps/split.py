@@ -9,7 +9,8 @@ from materializers.split_table import SplitTableMaterializer
 from skin_lesion.data.duplicates import duplicate_sheet, find_duplicates
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest
-from skin_lesion.data.splits import SplitTable, assign_splits
+from skin_lesion.data.split_table import SplitTable
+from skin_lesion.data.splits import assign_splits
 from skin_lesion.settings import SplitConfig
 from steps._caching import library_cache
 

@@ -9,7 +9,7 @@ from materializers.warmup_model import WarmupModelMaterializer
 from skin_lesion import tracking
 from skin_lesion.data.augment import AugmentationPlan
 from skin_lesion.data.image_array import ImageArray
-from skin_lesion.data.splits import SplitTable
+from skin_lesion.data.split_table import SplitTable
 from skin_lesion.modeling.history import History
 from skin_lesion.modeling.train import TrainingData, WarmupModel, train_warmup
 from skin_lesion.settings import BackboneConfig, WarmupConfig

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from skin_lesion.data.contact_sheets import contact_sheet
 from skin_lesion.data.image_array import ImageArray, Pixels
-from skin_lesion.data.splits import SplitTable
+from skin_lesion.data.split_table import SplitTable
 from skin_lesion.labels import LABEL_INDEX, LABELS
 from skin_lesion.settings import AugmentConfig
 

@@ -21,7 +21,7 @@ from skin_lesion.data.augment import (
     mix,
 )
 from skin_lesion.data.image_array import ImageArray, Pixels
-from skin_lesion.data.splits import SplitName, SplitTable
+from skin_lesion.data.split_table import SplitName, SplitTable
 from skin_lesion.labels import LABEL_INDEX
 
 Inputs = dict[str, NDArray[Any]]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest
-from skin_lesion.data.splits import SplitName, SplitTable
+from skin_lesion.data.split_table import SplitName, SplitTable
 from skin_lesion.evaluation.calibration import calibrate
 from skin_lesion.evaluation.html import render
 from skin_lesion.evaluation.metrics import measure, true_classes

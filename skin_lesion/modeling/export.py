@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from skin_lesion.data.image_array import ImageArray, Pixels
 from skin_lesion.data.manifest import Manifest
-from skin_lesion.data.splits import SplitTable
+from skin_lesion.data.split_table import SplitTable
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import Contract, ModelBundle
 from skin_lesion.modeling.train import WarmupModel

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from skin_lesion.data.augment import AugmentationPlan
 from skin_lesion.data.image_array import ImageArray
-from skin_lesion.data.splits import SplitTable
+from skin_lesion.data.split_table import SplitTable
 from skin_lesion.modeling.backbones import load_pretrained
 from skin_lesion.modeling.checkpoints import (
     CheckpointStore,

@@ -31,7 +31,7 @@ from skin_lesion.data.checks import CheckResult, ClassFacts, ValidationReport
 from skin_lesion.data.contact_sheets import contact_sheet
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import IMAGE_COLUMNS, QUARANTINE_COLUMNS, Manifest, Provenance
-from skin_lesion.data.splits import SPLITS, LeakReport, SplitTable
+from skin_lesion.data.split_table import SPLITS, LeakReport, SplitTable
 from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.evaluation.summary import CalibrationFigures, ReportSummary, SplitFigures
 from skin_lesion.labels import LABELS

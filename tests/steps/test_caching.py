@@ -65,6 +65,15 @@ def test_what_no_result_depends_on_retrains_nothing(edited: str, library: Path) 
     assert not steps_that_see(edited, library) & {"ingest", "split", "augment", *TRAINING}
 
 
+@pytest.mark.parametrize("edited", ["data/splits.py", "data/duplicates.py", "data/registration.py"])
+def test_how_a_split_is_made_retrains_nothing_while_the_split_is_the_same(
+    edited: str, library: Path
+) -> None:
+    seen = steps_that_see(edited, library)
+    assert "split" in seen
+    assert not seen & {"augment", *TRAINING}
+
+
 @pytest.mark.parametrize("text", ["texts/en.yaml", "py.typed"])
 def test_texts_re_run_nothing(text: str, library: Path) -> None:
     (library / PACKAGE / text).parent.mkdir(exist_ok=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest, Provenance
-from skin_lesion.data.splits import LeakReport, SplitTable
+from skin_lesion.data.split_table import LeakReport, SplitTable
 from skin_lesion.labels import LABELS, NUM_CLASSES
 from skin_lesion.modeling.bundle import Contract, ModelBundle
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from skin_lesion.data.augment import MixedBatch, draw_colour, draw_geometry, make_plan, mix
 from skin_lesion.data.pixel_ops import augment_pixels
-from skin_lesion.data.splits import LeakReport, SplitTable
+from skin_lesion.data.split_table import LeakReport, SplitTable
 from skin_lesion.labels import LABELS
 from skin_lesion.settings import AugmentConfig
 

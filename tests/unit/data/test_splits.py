@@ -12,14 +12,8 @@ from hypothesis import strategies as st
 from skin_lesion.data.duplicates import PAIR_COLUMNS, DuplicateReport
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest, Provenance
-from skin_lesion.data.splits import (
-    SPLITS,
-    LeakError,
-    SplitError,
-    SplitTable,
-    assign_splits,
-    check_leaks,
-)
+from skin_lesion.data.split_table import SPLITS, SplitTable
+from skin_lesion.data.splits import LeakError, SplitError, assign_splits, check_leaks
 from skin_lesion.labels import LABELS
 from skin_lesion.settings import SplitConfig
 

@@ -10,7 +10,7 @@ import pytest
 from skin_lesion.data.augment import make_plan
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest, Provenance
-from skin_lesion.data.splits import LeakReport, SplitTable
+from skin_lesion.data.split_table import LeakReport, SplitTable
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.train import TrainingData
 from skin_lesion.settings import AugmentConfig
