@@ -26,7 +26,9 @@ def paragraph(text: str) -> str:
 
 def facts(values: Mapping[str, object]) -> str:
     """A table of names and values."""
-    return table(["What", "Value"], [[escape(name), _cell(value)] for name, value in values.items()])
+    return table(
+        ["What", "Value"], [[escape(name), _cell(value)] for name, value in values.items()]
+    )
 
 
 def frame(data: pd.DataFrame) -> str:
