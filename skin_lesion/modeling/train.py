@@ -353,11 +353,14 @@ def train_epoch(
     """
     from skin_lesion.data.loader import prefetched
 
-    trainer.reset_metrics()
-    logs: dict[str, float] = {}
+    # Keras resets its metrics with every `train_on_batch`, so the mean is taken here; batches are
+    # all of one size.
+    totals: dict[str, float] = {}
     for inputs, targets, weights in prefetched(batches, workers):
         logs = trainer.train_on_batch(inputs, targets, weights, return_dict=True)
-    return {name: float(value) for name, value in logs.items()}
+        for name, value in logs.items():
+            totals[name] = totals.get(name, 0.0) + float(value)
+    return {name: total / len(batches) for name, total in totals.items()}
 
 
 def validation_metrics(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:

@@ -7,11 +7,18 @@ import numpy as np
 import pytest
 
 from skin_lesion.data.loader import TrainingBatches
+from skin_lesion.modeling.classifier import (
+    build_classifier,
+    build_trainer,
+    set_trainable_blocks,
+)
 from skin_lesion.modeling.history import EpochRecord
 from skin_lesion.modeling.train import (
     SCRATCH_WARMUP,
     RunContext,
     TrainingDivergedError,
+    compile_trainer,
+    train_epoch,
     train_finetune,
     train_warmup,
     validation_metrics,
@@ -74,6 +81,21 @@ def test_scratch_training_learns_an_easy_task(make_data: MakeData) -> None:
     best = max(r.metrics["val_macro_f1"] for r in tuned.history.records)
     assert best >= 0.7
     assert tuned.history.records[0].epoch == 8, "both phases share one axis of epochs"
+
+
+def test_training_figures_are_means_over_the_epoch(make_data: MakeData) -> None:
+    """At a rate too small to change anything, each batch can be judged again afterwards."""
+    data = make_data(per_class=10)
+    classifier = build_classifier(SCRATCH, data.image_size)
+    set_trainable_blocks(classifier, SCRATCH.name, 0, train_batchnorm=False)
+    trainer = build_trainer(classifier)
+    compile_trainer(trainer, WarmupConfig(learning_rate=1e-12), steps_per_epoch=1)
+    batches = TrainingBatches(data.images, data.split, data.plan, batch_size=8)
+    found = train_epoch(trainer, batches, workers=1)
+    losses = [trainer.test_on_batch(*batches[i], return_dict=True) for i in range(len(batches))]
+    assert len({round(loss["loss"], 4) for loss in losses}) > 1, "batches differ"
+    for name in ("loss", "accuracy"):
+        assert found[name] == pytest.approx(np.mean([loss[name] for loss in losses]), rel=1e-4)
 
 
 def test_finetuning_keeps_the_weights_of_the_best_epoch(
