@@ -63,7 +63,7 @@ dashboard: ## The clinicians' dashboard does not exist yet: opens the MLflow UI 
 	@$(MAKE) --no-print-directory mlflow
 
 test: $(DEV) ## Run the tests; MARKERS= runs the slow and real-data ones too
-	@$(ENTER) && python -m pytest $(if $(filter undefined,$(origin MARKERS)),,-m "$(MARKERS)") $(ARGS)
+	@$(ENTER) && python -m pytest -n $(or $(PROCESSES),auto) --dist loadgroup $(if $(filter undefined,$(origin MARKERS)),,-m "$(MARKERS)") $(ARGS)
 
 check: $(DEV) ## Lint, formatting, types and locks
 	@$(ENTER) && ruff check . && ruff format --check . && mypy && python -m pytest -q tests/test_locks.py

@@ -66,7 +66,7 @@ def main() -> int:
 
     from skin_lesion.data.loader import TrainingBatches
     from skin_lesion.modeling.classifier import build_classifier, build_trainer
-    from skin_lesion.modeling.train import compile_trainer, train_epoch
+    from skin_lesion.modeling.epochs import compile_trainer, train_epoch
 
     config = FinetuneConfig(batch_size=arguments.batch_size)
     backbone = BackboneConfig(name=arguments.backbone, weights="none")

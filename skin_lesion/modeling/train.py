@@ -4,6 +4,7 @@ Both are one explicit loop over epochs and batches, so that unfreezing, validati
 checkpoints and early stopping stand in one place and an interrupted phase goes on where it stopped.
 """
 
+import hashlib
 import logging
 import math
 import tempfile
@@ -32,6 +33,13 @@ from skin_lesion.modeling.classifier import (
     build_classifier,
     build_trainer,
     set_trainable_blocks,
+)
+from skin_lesion.modeling.epochs import (
+    compile_trainer,
+    jit_mode,
+    seed_dropout,
+    train_epoch,
+    validation_metrics,
 )
 from skin_lesion.modeling.history import EpochRecord, History
 from skin_lesion.settings import BackboneConfig, FinetuneConfig, Phase, TrainConfig, WarmupConfig
@@ -198,7 +206,7 @@ def train_finetune(
     keras.utils.set_random_seed(data.plan.seed + 1)
     backbone = warmup.backbone
     classifier = build_classifier(backbone, data.image_size, config.dropout, config.precision)
-    classifier.set_weights(keras.saving.load_model(warmup.path, compile=False).get_weights())
+    classifier.load_weights(warmup.path)
     ceiling = len(_blocks(classifier, backbone)) - config.frozen_blocks
     if ceiling < 1:
         raise ValueError(
@@ -265,7 +273,7 @@ def _run(
         trainer = build_trainer(classifier)
         batches = TrainingBatches(data.images, data.split, data.plan, config.batch_size)
         validation = EvaluationBatches(data.images, data.split, "val", config.batch_size)
-        classifier.compile(jit_compile=_jit(config))
+        classifier.compile(jit_compile=jit_mode(config))
         progress, state = _resume(store, classifier)
         for record in progress.records:
             _report(record, context)
@@ -290,6 +298,11 @@ def _run(
             store.save(classifier, trainer.optimizer, progress)
             _report(record, context)
             log.info(_line(record, phase.name, last_epoch))
+        if freed < 0:  # every epoch was finished before
+            blocks = phase.free_blocks(progress.records[-1].epoch)
+            set_trainable_blocks(
+                classifier, backbone.name, blocks, train_batchnorm=phase.train_batchnorm
+            )
         kept = progress.best_epoch if phase.keep_best else progress.records[-1].epoch
         classifier.load_weights(store.weights_of(kept))
     return History(
@@ -318,7 +331,7 @@ def _epoch(
 
     started = time.monotonic()
     batches.epoch = epoch
-    _seed_dropout(classifier, seed, epoch)
+    seed_dropout(classifier, seed, epoch)
     metrics = train_epoch(trainer, batches, workers)
     trained = time.monotonic()
     if not math.isfinite(metrics["loss"]):
@@ -335,101 +348,6 @@ def _epoch(
         seconds=time.monotonic() - started,
         images_per_second=len(batches) * batches.batch_size / (trained - started),
         metrics=metrics,
-    )
-
-
-def train_epoch(
-    trainer: "keras.Model", batches: "TrainingBatches", workers: int
-) -> dict[str, float]:
-    """One pass over the training batches.
-
-    Args:
-        trainer: Compiled; changed in place.
-        batches: What to learn from.
-        workers: Loader threads; 0 loads in the thread that trains.
-
-    Returns:
-        `loss` and `accuracy`, means over the epoch.
-    """
-    from skin_lesion.data.loader import prefetched
-
-    # Keras resets its metrics with every `train_on_batch`, so the mean is taken here; batches are
-    # all of one size.
-    totals: dict[str, float] = {}
-    for inputs, targets, weights in prefetched(batches, workers):
-        logs = trainer.train_on_batch(inputs, targets, weights, return_dict=True)
-        for name, value in logs.items():
-            totals[name] = totals.get(name, 0.0) + float(value)
-    return {name: total / len(batches) for name, total in totals.items()}
-
-
-def validation_metrics(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
-    """Figures that an epoch is judged by.
-
-    Args:
-        logits: Shape (n, 7).
-        labels: Shape (n,), indices into `LABELS`.
-
-    Returns:
-        `val_loss` (mean negative log likelihood, without smoothing or weights), `val_accuracy`,
-        `val_balanced_accuracy` and `val_macro_f1`, the latter two over the classes present.
-    """
-    from scipy.special import log_softmax
-    from sklearn.metrics import f1_score
-
-    predicted = logits.argmax(axis=1)
-    present = np.unique(labels)
-    recalls = [float((predicted[labels == label] == label).mean()) for label in present]
-    return {
-        "val_loss": float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean()),
-        "val_accuracy": float((predicted == labels).mean()),
-        "val_balanced_accuracy": float(np.mean(recalls)),
-        "val_macro_f1": float(
-            f1_score(labels, predicted, labels=present, average="macro", zero_division=0)
-        ),
-    }
-
-
-def compile_trainer(trainer: "keras.Model", config: TrainConfig, steps_per_epoch: int) -> None:
-    """Give a trainer a fresh optimizer for the weights that are free now, and the loss.
-
-    Args:
-        trainer: Made by `build_trainer`; changed in place.
-        config: Rate, decay, smoothing and the like.
-        steps_per_epoch: Batches of an epoch; the schedule counts in steps.
-    """
-    import keras
-
-    optimizer = keras.optimizers.AdamW(
-        _schedule(config, steps_per_epoch),
-        weight_decay=config.weight_decay,
-        global_clipnorm=config.gradient_clip_norm,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    trainer.compile(
-        optimizer,
-        keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=config.label_smoothing
-        ),
-        metrics=["accuracy"],
-        jit_compile=_jit(config),
-    )
-    optimizer.build(trainer.trainable_variables)
-
-
-def _schedule(
-    config: TrainConfig, steps_per_epoch: int
-) -> "keras.optimizers.schedules.CosineDecay":
-    """Linear rise, then a cosine down to the final share of the peak rate."""
-    import keras
-
-    rise = round(config.rise_epochs * steps_per_epoch)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if rise else config.learning_rate,
-        warmup_target=config.learning_rate if rise else None,
-        warmup_steps=rise,
-        decay_steps=max(1, config.epochs * steps_per_epoch - rise),
-        alpha=config.final_learning_rate_share,
     )
 
 
@@ -461,28 +379,6 @@ def _keep(
     return TrainedPhase(WarmupModel(path, backbone, pretrained_on, epochs, workspace), history)
 
 
-def _jit(config: TrainConfig) -> "bool | str":
-    """XLA on accelerators; on a CPU TensorFlow is about eight times faster without it."""
-    import keras
-
-    if config.jit_compile is not None:
-        return config.jit_compile
-    if keras.backend.backend() != "tensorflow":
-        return "auto"
-    import tensorflow as tf
-
-    return bool(tf.config.list_physical_devices("GPU"))
-
-
-def _seed_dropout(model: "keras.Model", seed: int, epoch: int) -> None:
-    """Make dropout a function of (seed, epoch), so that a resumed epoch equals the one it replaces."""
-    for index, layer in enumerate(model.layers):
-        generator = getattr(layer, "seed_generator", None)
-        if generator is not None:
-            state = np.random.SeedSequence([seed, 2, epoch, index]).generate_state(2, np.uint32)
-            generator.state.assign(state & 0x7FFFFFFF)
-
-
 def _report(record: EpochRecord, context: RunContext) -> None:
     if context.on_epoch is not None:
         context.on_epoch(record)
@@ -505,7 +401,5 @@ def _blocks(
 
 
 def _file_checksum(path: Path) -> str:
-    import hashlib
-
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,16 +12,14 @@ from skin_lesion.modeling.classifier import (
     build_trainer,
     set_trainable_blocks,
 )
+from skin_lesion.modeling.epochs import compile_trainer, train_epoch, validation_metrics
 from skin_lesion.modeling.history import EpochRecord
 from skin_lesion.modeling.train import (
     SCRATCH_WARMUP,
     RunContext,
     TrainingDivergedError,
-    compile_trainer,
-    train_epoch,
     train_finetune,
     train_warmup,
-    validation_metrics,
 )
 from skin_lesion.settings import AugmentConfig, BackboneConfig, FinetuneConfig, WarmupConfig
 
@@ -221,8 +219,29 @@ def test_another_configuration_never_resumes_a_checkpoint(
     assert len(list((tmp_path / "checkpoints").iterdir())) == 2
 
 
-def test_mixed_precision_is_saved_as_float32(make_data: MakeData) -> None:
-    config = WarmupConfig(epochs=1, batch_size=8, precision="mixed_bfloat16")
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains_and_is_saved_as_float32(
+    precision: str, make_data: MakeData
+) -> None:
+    config = WarmupConfig(epochs=2, learning_rate=1e-2, batch_size=8, precision=precision)
     phase = train_warmup(make_data(), SCRATCH, config)
+    assert all(np.isfinite(record.metrics["loss"]) for record in phase.history.records)
     model = keras.saving.load_model(phase.model.path, compile=False)
     assert {layer.dtype_policy.name for layer in model.layers[1:]} == {"float32"}
+
+
+def test_half_precision_scales_its_loss(make_data: MakeData) -> None:
+    data = make_data()
+    config = WarmupConfig(precision="mixed_float16")
+    trainer = build_trainer(build_classifier(SCRATCH, data.image_size, precision="mixed_float16"))
+    compile_trainer(trainer, config, steps_per_epoch=1)
+    assert isinstance(trainer.optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def test_a_finished_phase_tells_the_same_when_it_is_asked_again(
+    pretrained: BackboneConfig, make_data: MakeData, tmp_path: Path
+) -> None:
+    data, context = make_data(), RunContext(tmp_path / "checkpoints")
+    config = WarmupConfig(epochs=1, batch_size=8)
+    first = train_warmup(data, pretrained, config, context)
+    assert train_warmup(data, pretrained, config, context).history == first.history

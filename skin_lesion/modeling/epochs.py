@@ -1,0 +1,134 @@
+"""One epoch of training: how a model is compiled, fed and judged."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skin_lesion.settings import TrainConfig
+
+if TYPE_CHECKING:
+    import keras
+
+    from skin_lesion.data.loader import TrainingBatches
+
+
+def compile_trainer(trainer: "keras.Model", config: TrainConfig, steps_per_epoch: int) -> None:
+    """Give a trainer a fresh optimizer for the weights that are free now, and the loss.
+
+    Args:
+        trainer: Made by `build_trainer`; changed in place.
+        config: Rate, decay, smoothing and the like.
+        steps_per_epoch: Batches of an epoch; the schedule counts in steps.
+    """
+    import keras
+
+    optimizer = keras.optimizers.AdamW(
+        _schedule(config, steps_per_epoch),
+        weight_decay=config.weight_decay,
+        global_clipnorm=config.gradient_clip_norm,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    if config.precision == "mixed_float16":
+        # Keras does this by itself only where the model's own policy says so, and the trainer's,
+        # which augments in float32, does not. Small gradients would vanish without it.
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    trainer.compile(
+        optimizer,
+        keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=config.label_smoothing
+        ),
+        metrics=["accuracy"],
+        jit_compile=jit_mode(config),
+    )
+    optimizer.build(trainer.trainable_variables)
+
+
+def _schedule(
+    config: TrainConfig, steps_per_epoch: int
+) -> "keras.optimizers.schedules.CosineDecay":
+    """Linear rise, then a cosine down to the final share of the peak rate."""
+    import keras
+
+    rise = round(config.rise_epochs * steps_per_epoch)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if rise else config.learning_rate,
+        warmup_target=config.learning_rate if rise else None,
+        warmup_steps=rise,
+        decay_steps=max(1, config.epochs * steps_per_epoch - rise),
+        alpha=config.final_learning_rate_share,
+    )
+
+
+def train_epoch(
+    trainer: "keras.Model", batches: "TrainingBatches", workers: int
+) -> dict[str, float]:
+    """One pass over the training batches.
+
+    Args:
+        trainer: Compiled; changed in place.
+        batches: What to learn from.
+        workers: Loader threads; 0 loads in the thread that trains.
+
+    Returns:
+        `loss` and `accuracy`, means over the epoch.
+    """
+    from skin_lesion.data.loader import prefetched
+
+    # Keras resets its metrics with every `train_on_batch`, so the mean is taken here; batches are
+    # all of one size.
+    totals: dict[str, float] = {}
+    for inputs, targets, weights in prefetched(batches, workers):
+        logs = trainer.train_on_batch(inputs, targets, weights, return_dict=True)
+        for name, value in logs.items():
+            totals[name] = totals.get(name, 0.0) + float(value)
+    return {name: total / len(batches) for name, total in totals.items()}
+
+
+def validation_metrics(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
+    """Figures that an epoch is judged by.
+
+    Args:
+        logits: Shape (n, 7).
+        labels: Shape (n,), indices into `LABELS`.
+
+    Returns:
+        `val_loss` (mean negative log likelihood, without smoothing or weights), `val_accuracy`,
+        `val_balanced_accuracy` and `val_macro_f1`, the latter two over the classes present.
+    """
+    from scipy.special import log_softmax
+    from sklearn.metrics import f1_score
+
+    predicted = logits.argmax(axis=1)
+    present = np.unique(labels)
+    recalls = [float((predicted[labels == label] == label).mean()) for label in present]
+    return {
+        "val_loss": float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean()),
+        "val_accuracy": float((predicted == labels).mean()),
+        "val_balanced_accuracy": float(np.mean(recalls)),
+        "val_macro_f1": float(
+            f1_score(labels, predicted, labels=present, average="macro", zero_division=0)
+        ),
+    }
+
+
+def jit_mode(config: TrainConfig) -> "bool | str":
+    """What `jit_compile` is: XLA on accelerators; on a CPU TensorFlow is eight times faster without."""
+    import keras
+
+    if config.jit_compile is not None:
+        return config.jit_compile
+    if keras.backend.backend() != "tensorflow":
+        return "auto"
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def seed_dropout(model: "keras.Model", seed: int, epoch: int) -> None:
+    """Make dropout a function of (seed, epoch), so that a resumed epoch equals the one it replaces."""
+    for index, layer in enumerate(model.layers):
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            state = np.random.SeedSequence([seed, 2, epoch, index]).generate_state(2, np.uint32)
+            generator.state.assign(state & 0x7FFFFFFF)
