@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from skin_lesion.evaluation.summary import (
@@ -16,6 +18,8 @@ from skin_lesion.evaluation.summary import (
     SplitFigures,
 )
 from skin_lesion.labels import LABELS
+from skin_lesion.modeling.history import EpochRecord, History
+from steps._caching import code_version
 
 ROOT = Path(__file__).resolve().parents[1]
 README = "# Title\n<!-- results:begin -->\nold\n<!-- results:end -->\nrest\n"
@@ -23,6 +27,8 @@ README = "# Title\n<!-- results:begin -->\nold\n<!-- results:end -->\nrest\n"
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
+    # The scripts import each other as Python finds them when it runs one of them.
+    sys.path.insert(0, str(ROOT / "benchmarks"))
     spec = importlib.util.spec_from_file_location(
         "results_table", ROOT / "benchmarks" / "results_table.py"
     )
@@ -31,7 +37,13 @@ def script() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
+    sys.path.remove(str(ROOT / "benchmarks"))
     return module
+
+
+@pytest.fixture(scope="module")
+def recording(script: ModuleType) -> ModuleType:
+    return sys.modules["recording"]
 
 
 def figures(purpose: str, macro_f1: float, auc: float | None = 0.9) -> SplitFigures:
@@ -127,8 +139,133 @@ def test_an_undefined_figure_is_a_dash(script: ModuleType) -> None:
 
 
 def test_a_checksum_of_weights_is_shortened(script: ModuleType) -> None:
-    text = script.filled(README, [result(script, pretrained_on="f" * 64)], {}, script.ENGLISH)
-    assert f"`{'f' * 12}…`" in text
+    """As `weights_fingerprint` writes it."""
+    weights = result(script, pretrained_on=f"sha256:{'f' * 64}")
+    text = script.filled(README, [weights], {}, script.ENGLISH)
+    assert f"pretrained on `sha256:{'f' * 12}…`." in text
+
+
+@pytest.mark.parametrize("language", ["ENGLISH", "SPANISH"])
+def test_the_published_figures_stand_beside_ours(script: ModuleType, language: str) -> None:
+    text = script.filled(README, [result(script)], {}, getattr(script, language))
+    assert "| 0.812 | 0.812 | 0.737 |" in text
+    assert "| 0.678 | 0.648 | 0.636 |" in text
+    assert "| 0.800 | 0.800 | 0.762 |" in text
+    assert all(words in text for words in ("EfficientNetB4", "380 × 380", "A100"))
+
+
+def test_a_run_recorded_before_commits_were_noted_is_read(script: ModuleType) -> None:
+    fields = {"config", "commit", "machine", "minutes", "report"}
+    text = result(script).model_dump_json(include=fields)
+    read = script.Recorded.model_validate_json(text)
+    assert read == result(script)
+    assert "commit abc1234." in script.section(read, script.ENGLISH)
+
+
+def test_uncommitted_changes_are_told(script: ModuleType) -> None:
+    dirty = result(script).model_copy(update={"dirty": True})
+    assert "commit abc1234 with uncommitted changes." in script.section(dirty, script.ENGLISH)
+    assert "abc1234 con cambios sin confirmar." in script.section(dirty, script.SPANISH)
+
+
+def history(phase: str, seconds: float) -> History:
+    epoch = EpochRecord(
+        epoch=0, learning_rate=0.1, seconds=seconds, images_per_second=1.0, metrics={}
+    )
+    return History(
+        phase=phase, description=phase, records=(epoch,) * 3, best_epoch=0, trainable_parameters=1
+    )
+
+
+def test_a_run_shorter_than_its_epochs_is_refused(recording: ModuleType) -> None:
+    phases = [history("warmup", 10.0), history("finetune", 20.0)]
+    recording.refuse_resumed("run", 91.0, phases)
+    with pytest.raises(ValueError, match=r"took 89 s, but its epochs took 90 s.*checkpoints"):
+        recording.refuse_resumed("run", 89.0, phases)
+
+
+def test_a_model_that_other_code_trained_is_refused(recording: ModuleType) -> None:
+    recording.refuse_other_code("run", code_version())
+    with pytest.raises(ValueError, match=r"0\.0\.1\+other.*from the commit that it ran"):
+        recording.refuse_other_code("run", "0.0.1+other")
+
+
+BASELINES = {
+    "what": "a plain script",
+    "runs": [
+        {"fine_tune_epochs": 8, "split": "one", "minutes": 28,
+         "test": {"n_images": 9, "accuracy": 0.82, "macro_f1": 0.7, "melanoma_auc": 0.9},
+         "validation": {"accuracy": 0.1}},
+        {"fine_tune_epochs": 12, "split": "two", "minutes": 44,
+         "test": {"n_images": 9, "accuracy": 0.8, "macro_f1": 0.6, "melanoma_auc": 0.89}},
+    ],
+    "note": "not kept",
+}  # fmt: skip
+
+
+def compared(script: ModuleType, recording: ModuleType) -> Any:
+    comparison = recording.Comparison(
+        baselines=recording.Baselines.model_validate(BASELINES),
+        resamples=500,
+        standard_errors={"accuracy": 0.01, "macro_f1": 0.02},
+        no_worse=({"accuracy": True, "macro_f1": False}, {"accuracy": True, "macro_f1": True}),
+    )
+    return result(script).model_copy(update={"comparison": comparison})
+
+
+@pytest.mark.parametrize("language", ["ENGLISH", "SPANISH"])
+def test_the_baselines_stand_beside_ours_with_a_verdict(
+    script: ModuleType, recording: ModuleType, language: str
+) -> None:
+    kept = compared(script, recording)
+    assert script.Recorded.model_validate_json(kept.model_dump_json()) == kept
+    text = script.section(kept, getattr(script, language))
+    assert "| 0.678 | 0.648 ± 0.020 | 0.636 | 0.700 ✗ | 0.600 ✓ |" in text
+    assert "| 0.812 | 0.812 ± 0.010 | 0.737 | 0.820 ✓ | 0.800 ✓ |" in text
+    assert "| 0.020 | 0.020 | – | – | – |" in text
+    assert ", 28 min |" in text
+    assert "a plain script" in text
+
+
+def predictions(truth: list[int], called: list[int], group: list[int]) -> pd.DataFrame:
+    """The first group is in validation, which must not count."""
+    logits = 4.0 * np.eye(7)[called]
+    rows = pd.DataFrame(logits, columns=[f"logit_{label}" for label in LABELS])
+    rows["dx"] = [LABELS[i] for i in truth]
+    rows["lesion_id"] = rows["group"] = [f"g{i}" for i in group]
+    rows["split"] = ["val" if i == 0 else "test" for i in group]
+    return rows
+
+
+def test_the_standard_error_counts_lesions_not_images(recording: ModuleType) -> None:
+    """70 lesions, half of them right: the error of a share of 70, though each has ten images."""
+    lesions = np.arange(71)
+    called = np.where(lesions % 2, lesions % 7, (lesions + 1) % 7)
+    groups = np.repeat(lesions, 10)
+    rows = predictions(list(groups % 7), list(np.repeat(called, 10)), list(groups))
+    summary = ReportSummary.model_validate(report())
+    errors = recording.standard_errors(rows, summary, 200)
+    assert errors["accuracy"] == pytest.approx((0.25 / 70) ** 0.5, rel=0.2)
+    assert set(errors) == set(recording.COMPARED)
+    assert recording.standard_errors(rows, summary, 200) == errors
+    undefined = summary.model_copy(update={"test": figures("test", macro_f1=0.6, auc=None)})
+    assert "macro_auc" not in recording.standard_errors(rows, undefined, 3)
+
+
+def test_a_figure_is_no_worse_within_one_standard_error(
+    recording: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = {"accuracy": 0.01, "macro_f1": 0.05}
+    monkeypatch.setattr(recording, "standard_errors", lambda *_: errors)
+    summary = ReportSummary.model_validate(report())
+    given = recording.Baselines.model_validate(BASELINES)
+    comparison = recording.compare(pd.DataFrame(), summary, given)
+    # Ours: accuracy 0.8125, macro F1 0.6484.
+    assert comparison.no_worse == (
+        {"accuracy": True, "macro_f1": False},
+        {"accuracy": True, "macro_f1": True},
+    )
+    assert "note" not in comparison.model_dump()["baselines"]
 
 
 @pytest.mark.parametrize("language", ["ENGLISH", "SPANISH"])
@@ -140,11 +277,11 @@ def test_every_benchmark_stands_beside_its_bound(script: ModuleType, language: s
     assert "| 1.23 | ≥ 1.3 | `python benchmarks/train_input.py` |" in text
 
 
-def test_a_run_of_another_configuration_is_told_apart(script: ModuleType) -> None:
+def test_a_run_of_another_configuration_is_told_apart(recording: ModuleType) -> None:
     used = {"image_size": (96, 128), "backbone": {"name": "mobilenet", "weights": "none"}}
-    assert script.states({"image_size": [96, 128], "backbone": {"name": "mobilenet"}}, used)
-    assert not script.states({"backbone": {"name": "efficientnet_b4"}}, used)
-    assert not script.states({"seed": 17}, used)
+    assert recording.states({"image_size": [96, 128], "backbone": {"name": "mobilenet"}}, used)
+    assert not recording.states({"backbone": {"name": "efficientnet_b4"}}, used)
+    assert not recording.states({"seed": 17}, used)
 
 
 @pytest.mark.parametrize(
