@@ -4,7 +4,8 @@
 
 Both sides train the same compiled network on the same number of batches, in turn. One side reads,
 shuffles, mixes and draws through `TrainingBatches` as training does; the other calls
-`train_on_batch` on one batch that lies in memory. The pictures are random numbers: what a pixel
+`train_on_batch` on one batch that lies in memory. Who goes first changes from round to round. The
+pictures are random numbers: what a pixel
 holds does not change how long it takes.
 """
 
@@ -15,6 +16,7 @@ import platform
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,25 @@ def random_data(folder: Path, size: tuple[int, int], n: int) -> tuple[ImageArray
     return ImageArray(path, array.shape, "0" * 64), SplitTable(rows, report)
 
 
+def rates_in_turn(
+    sides: Mapping[str, Callable[[int], None]], rounds: int, images: int
+) -> dict[str, list[float]]:
+    """Images a second of each side and round; the order of the sides is turned every round.
+
+    Args:
+        sides: What is measured, by name; called with the number of the round, from 1.
+        rounds: How often.
+        images: How many images a call trains on.
+    """
+    rates: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(1, rounds + 1):
+        for name in list(sides)[:: 1 if turn % 2 else -1]:
+            start = time.perf_counter()
+            sides[name](turn)
+            rates[name].append(images / (time.perf_counter() - start))
+    return rates
+
+
 def main() -> int:
     """Run the command line; returns its exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -79,21 +100,19 @@ def main() -> int:
         trainer = build_trainer(build_classifier(backbone, size, config.dropout))
         compile_trainer(trainer, config, len(batches))
         constant = batches[0]
-        train_epoch(trainer, batches, config.workers)
-        trainer.train_on_batch(*constant)
-        rates: dict[str, list[float]] = {"loader": [], "constant": []}
-        for batches.epoch in range(1, arguments.rounds + 1):
-            start = time.perf_counter()
+
+        def through_the_loader(epoch: int) -> None:
+            batches.epoch = epoch
             train_epoch(trainer, batches, config.workers)
-            rates["loader"].append(
-                len(batches) * batches.batch_size / (time.perf_counter() - start)
-            )
-            start = time.perf_counter()
+
+        def on_one_batch(epoch: int) -> None:
             for _ in range(len(batches)):
                 trainer.train_on_batch(*constant)
-            rates["constant"].append(
-                len(batches) * batches.batch_size / (time.perf_counter() - start)
-            )
+
+        through_the_loader(0)
+        trainer.train_on_batch(*constant)
+        sides = {"loader": through_the_loader, "constant": on_one_batch}
+        rates = rates_in_turn(sides, arguments.rounds, len(batches) * batches.batch_size)
     ratios = [a / b for a, b in zip(rates["loader"], rates["constant"], strict=True)]
     result = {
         "what": "training images a second through the loader / on one constant batch",
