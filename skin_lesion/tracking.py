@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from skin_lesion.checkout import code_state
 from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.modeling.history import EpochRecord, History
 
@@ -64,15 +65,19 @@ def active_run_id() -> str | None:
 
 
 def log_configuration(configuration: Mapping[str, object]) -> None:
-    """Log every value of a nested configuration as a parameter with a dotted name.
+    """Log every value of a nested configuration as a parameter with a dotted name, and the commit.
 
-    Steps of one pipeline share a run and may log the same configuration again.
+    Steps of one pipeline share a run and may log the same configuration again; the commit stays the
+    one that the run started with.
     """
     import mlflow
 
+    run_id = _require_run()
     items = [(name, str(value)[:_PARAM_LENGTH]) for name, value in flatten(configuration)]
     for start in range(0, len(items), _PARAMS_A_REQUEST):
         mlflow.log_params(dict(items[start : start + _PARAMS_A_REQUEST]))
+    if "git_commit" not in mlflow.get_run(run_id).data.tags:
+        mlflow.set_tags(code_state().tags())
 
 
 def log_epochs(records: Sequence[EpochRecord]) -> None:

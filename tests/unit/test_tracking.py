@@ -8,6 +8,7 @@ import mlflow
 import pytest
 
 from skin_lesion import tracking
+from skin_lesion.checkout import CodeState
 from skin_lesion.evaluation.report import evaluate
 from skin_lesion.modeling.history import EpochRecord, History
 from skin_lesion.settings import EvaluateConfig
@@ -87,6 +88,17 @@ def test_a_configuration_is_flattened_and_may_be_logged_again(
     assert parameters["split.none"] == "None"
     assert parameters["many.key_249"] == "249"
     assert len(parameters["long"]) == 6000
+
+
+def test_a_run_keeps_the_commit_it_started_with(
+    client: mlflow.MlflowClient, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for commit in ("a" * 40, "b" * 40):
+        state = CodeState(commit, dirty=True)
+        monkeypatch.setattr(tracking, "code_state", lambda state=state: state)
+        tracking.log_configuration({"seed": 1})
+    tags = client.get_run(run_id).data.tags
+    assert (tags["git_commit"], tags["git_dirty"]) == ("a" * 40, "true")
 
 
 def test_both_phases_lie_on_one_axis(client: mlflow.MlflowClient, run_id: str) -> None:
