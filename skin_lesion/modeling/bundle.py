@@ -6,6 +6,7 @@ classification layer, for heat-maps), `contract.json`.
 """
 
 import hashlib
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +19,22 @@ from skin_lesion.settings import ResizeMode
 CONTRACT_VERSION = 1
 
 
+class ContractError(ValueError):
+    """A contract that this version of the library cannot serve."""
+
+
 class Contract(BaseModel):
     """What a model promises to whoever serves it; `contract.json` in the bundle.
+
+    Fields are appended with a default and never renamed, so that versions of the library that share
+    a `contract_version` read each other's bundles.
 
     Attributes:
         contract_version: Version of this layout.
         labels: Class codes in the order of the outputs.
         input_height: Height of the input in pixels.
         input_width: Width of the input in pixels.
-        input_dtype: Type of the input pixels; they range from 0 to 255, RGB.
+        input_dtype: Type of the input pixels.
         resize_mode: How a picture is brought to that size.
         source_height: Height of the training pictures before that; larger ones are reduced first.
         source_width: Their width.
@@ -42,6 +50,8 @@ class Contract(BaseModel):
         licence: Licence of the training pictures, which binds the use of the model.
         parity_max_abs_difference: Largest difference between the probabilities of the serving
             export and of the Keras model, measured when the bundle was made.
+        input_range: Smallest and largest value of a pixel, both included.
+        colour_order: Order of the channels.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,6 +75,25 @@ class Contract(BaseModel):
     synthetic_only: bool
     licence: str
     parity_max_abs_difference: float
+    input_range: tuple[int, int] = (0, 255)
+    colour_order: str = "RGB"
+
+    @classmethod
+    def read(cls, path: Path) -> "Contract":
+        """Read a contract; what a later library appended to it is left out.
+
+        Raises:
+            ContractError: Its `contract_version` is newer than this library's.
+            pydantic.ValidationError: It is no contract.
+        """
+        values = json.loads(path.read_text(encoding="utf-8"))
+        version = values.get("contract_version", CONTRACT_VERSION)
+        if version > CONTRACT_VERSION:
+            raise ContractError(
+                f"{path} has contract_version {version}, and this library reads up to "
+                f"{CONTRACT_VERSION}; serve the bundle with the library that made it, or a later one"
+            )
+        return cls.model_validate({k: v for k, v in values.items() if k in cls.model_fields})
 
 
 @dataclass(frozen=True)
@@ -85,12 +114,13 @@ class ModelBundle:
 
         Raises:
             FileNotFoundError: A file of the bundle is missing.
-            pydantic.ValidationError: The contract is not one this version understands.
+            ContractError: The contract is newer than this library.
+            pydantic.ValidationError: The contract is none.
         """
         for name in ("contract.json", "model.keras", *SERVING_FILES):
             if not (path / name).is_file():
                 raise FileNotFoundError(f"{path} is not a model bundle: {name} is missing")
-        return cls(path, Contract.model_validate_json((path / "contract.json").read_text()))
+        return cls(path, Contract.read(path / "contract.json"))
 
     @property
     def keras_path(self) -> Path:
