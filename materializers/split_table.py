@@ -43,7 +43,7 @@ class SplitTableMaterializer(FileMaterializer):
             "groups_crossing_splits": report.groups_crossing,
             "duplicates_crossing_splits": report.duplicates_crossing,
             "duplicate_pairs_merged": report.merged_pairs,
-            "duplicate_pairs_left_apart": report.unmerged_pairs,
+            "duplicate_pairs_in_separate_groups": report.unmerged_pairs,
             "split_hash": data.split_hash,
         }
 
@@ -91,7 +91,8 @@ def _page(data: SplitTable) -> str:
             _html.heading("Near-duplicates across lesion ids"),
             _html.paragraph(
                 f"{report.merged_pairs} pairs were merged into one group before splitting; "
-                f"{report.unmerged_pairs} were kept apart by the bound on group size."
+                f"{report.unmerged_pairs} lie in one split, though in separate groups, by the bound on "
+                "group size."
             ),
             _html.facts({"Split hash": data.split_hash}),
         ],

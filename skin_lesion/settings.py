@@ -11,6 +11,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 ResizeMode = Literal["stretch", "pad", "crop"]
 Phase = Literal["warmup", "finetune"]
 
+# The second training phase seeds with one more, and NumPy and Keras take 32 bits.
+MAX_SEED = 2**32 - 2
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that a later stage could not use.
+
+    Raises:
+        ValueError: It is negative or above `MAX_SEED`.
+    """
+    if not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"seed is {seed}; expected a whole number from 0 to {MAX_SEED}")
+
 
 class Settings(BaseModel):
     """Base of every configuration: immutable, and unknown keys are refused."""
@@ -120,8 +133,10 @@ class SplitConfig(Settings):
             well. All pairs of HAM10000 that reach both limits were looked at: each shows one lesion.
         min_search_score: Correlation at low resolution, in the best of a few turns and zooms, from
             which a candidate is aligned exactly.
-        max_group_lesions: Merging stops where a group would hold more lesions than this, and the
-            pairs left over are reported.
+        max_group_lesions: Merging stops where a group would hold more lesions than this; the pairs
+            left over are reported, and still go to one split.
+        max_block_lesions: Most lesions that confirmed duplicates may chain together into one split;
+            where there are more, splitting fails.
     """
 
     train: float = Field(default=0.70, gt=0.0, lt=1.0)
@@ -131,6 +146,7 @@ class SplitConfig(Settings):
     min_correlation: float = Field(default=0.44, ge=-1.0, le=1.0)
     min_search_score: float = Field(default=0.67, ge=-1.0, le=1.0)
     max_group_lesions: int = Field(default=8, ge=2)
+    max_block_lesions: int = Field(default=64, ge=2)
 
     @model_validator(mode="after")
     def _leave_a_test_split(self) -> Self:

@@ -4,6 +4,7 @@ Nothing is ever extracted. Members are read in place, by offset, so that a worke
 directory of the archive and a hostile name has no path to reach.
 """
 
+import io
 import re
 import stat
 import struct
@@ -19,6 +20,11 @@ from skin_lesion.data.images import ImageError
 # Deflate reaches about 1000 to 1; pictures are compressed already and metadata reach about 10.
 _MAX_RATIO = 200
 _RATIO_FREE_BYTES = 2**20
+# What packing may add to a member: deflate needs a few bytes more for what it cannot shrink.
+_PACKING_BYTES = 2**16
+_MAX_MEMBERS = 1_000_000
+# zipfile reads the directory at one go; a usual record of it takes about 100 bytes.
+_MAX_DIRECTORY_BYTES = 128 * _MAX_MEMBERS
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
 # Separators, drives and terminators of other systems; no data set needs them in a name.
@@ -108,15 +114,32 @@ def zip_directory(path: Path) -> list[zipfile.ZipInfo]:
     """Read the central directory of a zip.
 
     Raises:
-        SourceError: It is not a zip, or it is broken.
+        SourceError: It is not a zip, it is broken, or it has too many members.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.infolist()
+        with _DirectoryFile(path) as file, zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, struct.error) as error:
         raise SourceError(
             f"{path} is not a readable zip ({error}); download it again or give a folder"
         ) from error
+    if len(members) > _MAX_MEMBERS:
+        raise SourceError(
+            f"{path} has {len(members)} members; at most {_MAX_MEMBERS} are accepted. Unpack it "
+            "and give the folder if you trust it."
+        )
+    return members
+
+
+class _DirectoryFile(io.FileIO):
+    """A zip opened for its directory, of which no absurd amount is read into memory."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _MAX_DIRECTORY_BYTES:
+            raise zipfile.BadZipFile(
+                f"its directory takes {size} bytes; at most {_MAX_DIRECTORY_BYTES} are accepted"
+            )
+        return super().read(size)
 
 
 def _refuse_unsafe(path: Path, member: zipfile.ZipInfo) -> None:
@@ -171,6 +194,12 @@ class Reader:
         return self._read_member(entry)
 
     def _read_member(self, entry: ZipEntry) -> bytes:
+        if entry.compressed_size > self.max_file_bytes + _PACKING_BYTES:
+            raise ImageError(
+                "too_large",
+                f"the zip member takes {entry.compressed_size} bytes; at most "
+                f"{self.max_file_bytes + _PACKING_BYTES} are accepted",
+            )
         if entry.size > max(_RATIO_FREE_BYTES, _MAX_RATIO * entry.compressed_size):
             raise ImageError(
                 "bomb",

@@ -1,10 +1,13 @@
 """Fetch HAM10000 from Kaggle or from a Dataverse server, once, into a cache that is checked."""
 
+import fcntl
 import hashlib
 import json
 import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +31,7 @@ class RemoteFile:
     Attributes:
         name: File name.
         url: Where it is.
-        size: Bytes, for the progress bar; 0 where unknown.
+        size: Bytes; 0 where the server tells none.
         md5: Checksum; None where the server tells none.
     """
 
@@ -80,7 +83,8 @@ def fetch_kaggle(handle: str) -> Path:
 def fetch_dataverse(server: str, doi: str, folder: Path | None = None) -> Path:
     """Download metadata and pictures of a Dataverse data set and return the folder they are in.
 
-    A broken download is resumed; a file appears under its name once its checksum is right.
+    A broken download is resumed; a file appears under its name once its size and checksum are
+    right. Of several processes one downloads and the others wait for it.
 
     Args:
         server: Root of the server.
@@ -101,12 +105,27 @@ def fetch_dataverse(server: str, doi: str, folder: Path | None = None) -> Path:
             f"{server} lists no HAM10000_metadata under {doi}; is the identifier right? {_WAY_OUT}"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    for file in files:
-        download(file, folder / file.name)
-    partial = complete.with_suffix(".partial")
-    partial.write_text(json.dumps({file.name: file.md5 for file in files}, indent=1))
-    os.replace(partial, complete)
+    with _alone(folder):
+        if not complete.is_file():  # another process may have finished meanwhile
+            for file in files:
+                download(file, folder / file.name)
+            partial = complete.with_suffix(".partial")
+            partial.write_text(json.dumps({file.name: file.md5 for file in files}, indent=1))
+            os.replace(partial, complete)
     return folder
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder; the system frees the lock of one that was killed."""
+    # A file beside the folder: some network drives lock nothing but files open for writing.
+    with folder.with_name(f"{folder.name}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("waiting for another process that downloads to %s", folder)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _list_files(server: str, doi: str) -> list[RemoteFile]:
@@ -128,14 +147,15 @@ def _list_files(server: str, doi: str) -> list[RemoteFile]:
 
 
 def _remote_file(root: str, item: dict[str, object], label: object) -> RemoteFile:
-    # A table is served converted; its checksum and name are those of the file that was uploaded.
+    # A table is listed converted and fetched as it was uploaded: the checksum is that of the upload,
+    # the size that of the conversion.
     converted = bool(item.get("tabularData") or item.get("originalFileFormat"))
     name = str((item.get("originalFileName") if converted else None) or label or item["filename"])
     checksum = item.get("checksum")
     md5 = item.get("md5")
     if md5 is None and isinstance(checksum, dict) and checksum.get("type") == "MD5":
         md5 = checksum.get("value")
-    size = item.get("filesize")
+    size = item.get("originalFileSize" if converted else "filesize")
     if Path(name).name != name or name in {"", ".", ".."}:
         raise ValueError(f"the file name {name!r} leads outside of the data set")
     return RemoteFile(
@@ -147,31 +167,48 @@ def _remote_file(root: str, item: dict[str, object], label: object) -> RemoteFil
 
 
 def download(file: RemoteFile, target: Path) -> None:
-    """Download a file, resuming where an earlier attempt stopped.
+    """Download a file, resuming where an earlier attempt stopped if a checksum can tell the result.
+
+    No other process may be downloading the same file.
 
     Raises:
-        SourceError: The server cannot be reached, or the checksum is wrong.
+        SourceError: The server cannot be reached, or the size or checksum is wrong.
     """
     import requests
 
     partial = target.with_name(target.name + ".partial")
-    if target.is_file() and file.md5 in (None, _md5(target)):
+    verifiable = bool(file.size or file.md5)
+    if target.is_file() and verifiable and _fault(file, target) is None:
         return
     try:
         _append(file, partial)
     except requests.RequestException as error:
+        resumable = (
+            "What came is kept and the next attempt goes on from there. " if file.md5 else ""
+        )
         raise SourceError(
-            f"{file.url} ({file.name}) cannot be downloaded: {error}. What came is kept and the "
-            f"next attempt goes on from there. {_WAY_OUT}"
+            f"{file.url} ({file.name}) cannot be downloaded: {error}. {resumable}{_WAY_OUT}"
         ) from error
-    received = _md5(partial)
-    if file.md5 not in (None, received):
+    fault = _fault(file, partial)
+    if fault:
         partial.unlink()
         raise SourceError(
-            f"{file.url} ({file.name}) has the MD5 {received}; expected {file.md5}. The broken "
-            f"download was removed; run again. {_WAY_OUT}"
+            f"{file.url} ({file.name}) {fault}. The broken download was removed; run again. "
+            f"{_WAY_OUT}"
         )
+    if not verifiable:
+        logger.warning("%s tells neither size nor MD5 of %s: not verified", file.url, file.name)
     os.replace(partial, target)
+
+
+def _fault(file: RemoteFile, path: Path) -> str | None:
+    """How a downloaded file differs from what the server promises; None where it does not."""
+    size = path.stat().st_size
+    if file.size and size != file.size:
+        return f"has {size} bytes; expected {file.size}"
+    if file.md5 and (md5 := _md5(path)) != file.md5:
+        return f"has the MD5 {md5}; expected {file.md5}"
+    return None
 
 
 def _append(file: RemoteFile, partial: Path) -> None:
@@ -179,13 +216,14 @@ def _append(file: RemoteFile, partial: Path) -> None:
     import requests
     from tqdm import tqdm
 
-    present = partial.stat().st_size if partial.exists() else 0
+    # Without a checksum nothing would tell that the two parts are of different versions.
+    present = partial.stat().st_size if file.md5 and partial.exists() else 0
     headers = {"Range": f"bytes={present}-"} if present else {}
     with requests.get(file.url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as response:
-        if response.status_code == requests.codes.requested_range_not_satisfiable:
+        if present and response.status_code == requests.codes.requested_range_not_satisfiable:
             return  # everything is there: the checksum decides
         response.raise_for_status()
-        resumed = response.status_code == requests.codes.partial_content
+        resumed = present > 0 and response.status_code == requests.codes.partial_content
         logger.info("downloading %s from %s", file.name, file.url)
         with (
             partial.open("ab" if resumed else "wb") as out,

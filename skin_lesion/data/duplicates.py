@@ -56,7 +56,7 @@ class DuplicateReport:
 
     @property
     def unmerged(self) -> pd.DataFrame:
-        """Pairs that the bound on group size kept apart."""
+        """Pairs whose lesions are in separate groups, since one group would be too large."""
         return self.pairs[~self.pairs["merged"]]
 
 

@@ -30,7 +30,7 @@ from skin_lesion.data.manifest import IMAGE_COLUMNS, QUARANTINE_COLUMNS, Manifes
 from skin_lesion.data.parallel import map_chunks
 from skin_lesion.data.sources import open_source
 from skin_lesion.labels import LABELS
-from skin_lesion.settings import IngestConfig, SourceConfig
+from skin_lesion.settings import IngestConfig, SourceConfig, check_seed
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ ARRAY_NAME = "images.npy"
 _CHUNK_IMAGES = 64
 _SAMPLED_HEADERS = 128
 _EXAMPLES = 5
+_MIN_SIDE = 32
+_MAX_SIDE = 4096
 _DESCRIBED = fields(Decoded)
 
 
@@ -72,15 +74,18 @@ def ingest(
 
     Args:
         source: The data set.
-        image_size: (height, width) of the array's pictures in pixels.
+        image_size: (height, width) of the array's pictures in pixels, each 32 to 4096.
         config: How pictures are read and which are refused.
-        seed: Seed of synthetic pictures and of `max_images`.
+        seed: Seed of synthetic pictures and of `max_images`, 0 to `settings.MAX_SEED`.
         work_dir: Where the array goes; made where it is missing.
 
     Raises:
         SourceError: The data set cannot be opened.
         IngestError: No picture, or too small a share of them, can be used.
+        ValueError: The image size or the seed is out of range.
     """
+    check_seed(seed)
+    _check_size(image_size)
     path = work_dir / ARRAY_NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".partial")
@@ -107,6 +112,15 @@ def ingest(
     logger.log(level, "%d pictures ingested, %d put aside", len(table), len(ledger.rows))
     columns = table[list(IMAGE_COLUMNS)].astype(IMAGE_COLUMNS).reset_index(drop=True)
     return IngestResult(Manifest(columns, ledger.quarantine(), provenance), images)
+
+
+def _check_size(image_size: tuple[int, int]) -> None:
+    for name, side in zip(("height", "width"), image_size, strict=True):
+        if not _MIN_SIDE <= side <= _MAX_SIDE:
+            raise ValueError(
+                f"image_size is {tuple(image_size)}, of which the {name} is {side}; expected "
+                f"(height, width) from {_MIN_SIDE} to {_MAX_SIDE} pixels each"
+            )
 
 
 class _Ledger:

@@ -26,7 +26,8 @@ from skin_lesion.data.archives import (
     zip_directory,
 )
 from skin_lesion.data.images import ImageError
-from skin_lesion.settings import IngestConfig, SourceConfig
+from skin_lesion.data.terms import Terms, find_terms
+from skin_lesion.settings import IngestConfig, SourceConfig, check_seed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +37,6 @@ __all__ = ["MissingImageError", "Source", "SourceError", "open_source", "source_
 PATH_VARIABLE = "HAM10000_PATH"
 METADATA_COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
 REQUIRED_COLUMNS = ("lesion_id", "image_id", "dx")
-# A data set that holds a file of this name was drawn, wherever it has been copied to since.
-SYNTHETIC_MARKER = "SYNTHETIC.txt"
 
 _METADATA_STEM = "ham10000_metadata"
 _METADATA_SUFFIXES = (".csv", ".tab", ".tsv", ".txt", "")
@@ -47,41 +46,6 @@ _PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 class MissingImageError(SourceError):
     """The metadata name a picture that the data set does not hold."""
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What a data set is and under which terms.
-
-    Attributes:
-        name: Human-readable name.
-        licence: SPDX-like identifier.
-        citation: How to cite it.
-        synthetic: True where no picture shows a real patient.
-    """
-
-    name: str
-    licence: str
-    citation: str
-    synthetic: bool
-
-
-HAM10000 = Terms(
-    name="HAM10000",
-    licence="CC-BY-NC-4.0",
-    citation=(
-        "Tschandl P, Rosendahl C, Kittler H. The HAM10000 dataset, a large collection of "
-        "multi-source dermatoscopic images of common pigmented skin lesions. Sci Data 5:180161 "
-        "(2018). doi:10.7910/DVN/DBW86T"
-    ),
-    synthetic=False,
-)
-SYNTHETIC = Terms(
-    name="Synthetic lesions",
-    licence="Apache-2.0",
-    citation="Drawn by skin_lesion.data.synthetic; no picture shows a real patient.",
-    synthetic=True,
-)
 
 
 @dataclass(frozen=True)
@@ -129,7 +93,9 @@ def open_source(config: SourceConfig, ingest: IngestConfig, seed: int) -> Iterat
 
     Raises:
         SourceError: It cannot be found, downloaded, trusted or understood.
+        ValueError: The seed is out of range.
     """
+    check_seed(seed)
     if config.kind == "synthetic":
         from skin_lesion.data.synthetic import synthetic_metadata, write_synthetic
 
@@ -153,7 +119,9 @@ def source_fingerprint(config: SourceConfig, seed: int) -> str:
 
     Raises:
         SourceError: A local data set cannot be found.
+        ValueError: The seed is out of range.
     """
+    check_seed(seed)
     identity = {**config.model_dump(exclude={"path"}), "seed": seed}
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
     if config.kind == "local":
@@ -218,12 +186,12 @@ def _open_path(
 ) -> Iterator[Source]:
     entries = _list_entries(path, ingest.max_archive_bytes)
     with Reader(ingest.max_file_bytes) as reader:
-        metadata = select_lesions(_read_metadata(path, entries, reader), config.max_images, seed)
-        drawn = any(_base(entry) == SYNTHETIC_MARKER for entry in entries)
+        table = _metadata_entry(path, entries)
+        metadata = select_lesions(_read_metadata(path, table, reader), config.max_images, seed)
         yield Source(
             metadata,
             _match_pictures(entries, metadata["image_id"]),
-            SYNTHETIC if drawn else HAM10000,
+            find_terms(set(metadata["image_id"]), set(metadata["lesion_id"]), table, entries),
             config.kind,
             reader,
         )
@@ -288,10 +256,9 @@ def _is_picture_zip(entry: Entry) -> bool:
     return suffix == ".zip" and stem.startswith("ham10000_images")
 
 
-def _read_metadata(path: Path, entries: list[Entry], reader: Reader) -> pd.DataFrame:
+def _read_metadata(path: Path, entry: Entry, reader: Reader) -> pd.DataFrame:
     import pandas as pd
 
-    entry = _metadata_entry(path, entries)
     try:
         text = reader.read(entry).decode("utf-8-sig")
     except (ImageError, UnicodeDecodeError) as error:

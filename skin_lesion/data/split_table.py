@@ -24,7 +24,8 @@ class LeakReport(BaseModel):
         groups_crossing: Lesion groups with images in more than one split; 0 in a sound split.
         duplicates_crossing: Confirmed duplicate pairs across splits; 0 in a sound split.
         merged_pairs: Duplicate pairs across lesion ids that were merged into one group.
-        unmerged_pairs: Confirmed pairs that the bound on group size kept apart.
+        unmerged_pairs: Confirmed pairs that lie in one split, though in separate groups, since the
+            bound on group size left them unmerged.
         images: Images in each split.
         groups: Lesion groups in each split.
         class_counts: Images of each class in each split, `class_counts[split][label]`.

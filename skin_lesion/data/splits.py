@@ -12,7 +12,7 @@ from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest
 from skin_lesion.data.split_table import SPLITS, LeakReport, SplitName, SplitTable
 from skin_lesion.labels import LABELS
-from skin_lesion.settings import SplitConfig
+from skin_lesion.settings import SplitConfig, check_seed
 
 
 class SplitError(ValueError):
@@ -41,20 +41,23 @@ def assign_splits(
         manifest: Table of the images.
         images: Their pixels, in the same order; read only to confirm near-duplicates.
         config: Shares and limits of what counts as a duplicate.
-        seed: Any integer.
+        seed: 0 to `settings.MAX_SEED`.
         duplicates: Result of `find_duplicates`, where the caller has it already.
 
     Returns:
         The table, already checked for leaks.
 
     Raises:
-        SplitError: A class has fewer groups than there are splits.
+        SplitError: A class has fewer groups than there are splits, or confirmed duplicates chain
+            more lesions together than may go to one split.
+        ValueError: The seed is out of range.
         LeakError: The finished table leaks; this would be a mistake in the code.
     """
+    check_seed(seed)
     found = duplicates or find_duplicates(manifest, images, config)
     rows = manifest.images[["image_id", "lesion_id", "dx"]].copy()
     rows.insert(2, "group", rows["lesion_id"].map(found.groups).astype("str"))
-    split_of_group = _deal(_blocks(rows, found), config, seed)
+    split_of_group = _deal(_blocks(rows, found, config), config, seed)
     rows["split"] = rows["group"].map(split_of_group).astype("str")
     return SplitTable(rows.reset_index(drop=True), check_leaks(rows, found))
 
@@ -112,7 +115,8 @@ def _crossing(rows: pd.DataFrame, column: str) -> int:
 class _Block:
     """Lesion groups that go to one split together.
 
-    Nearly always a single group; several where the bound on group size kept duplicates apart.
+    Nearly always a single group; several where the bound on group size left confirmed duplicates
+    in separate groups, which must not cross splits either.
 
     Attributes:
         groups: Names of the groups, ascending.
@@ -136,7 +140,7 @@ class _Block:
         return len(self.counts) == 1, -self.images, digest
 
 
-def _blocks(rows: pd.DataFrame, duplicates: DuplicateReport) -> list[_Block]:
+def _blocks(rows: pd.DataFrame, duplicates: DuplicateReport, config: SplitConfig) -> list[_Block]:
     links = UnionFind(sorted(rows["group"].unique()))
     apart = duplicates.unmerged
     for a, b in zip(apart["lesion_a"], apart["lesion_b"], strict=True):
@@ -146,6 +150,18 @@ def _blocks(rows: pd.DataFrame, duplicates: DuplicateReport) -> list[_Block]:
     for group, dx in zip(rows["group"], rows["dx"], strict=True):
         groups[links.find(group)].add(group)
         counts[links.find(group)][dx] += 1
+    lesions = rows.groupby(rows["group"].map(links.find))["lesion_id"].nunique()
+    if lesions.max() > config.max_block_lesions:
+        inside = duplicates.pairs["lesion_a"].map(duplicates.groups).map(links.find)
+        pairs = duplicates.pairs[inside == lesions.idxmax()]
+        raise SplitError(
+            f"{len(pairs)} confirmed duplicate pairs chain {lesions.max()} lesions together, all of "
+            f"which would go to one split; at most {config.max_block_lesions} may "
+            f"(max_block_lesions). The most doubtful pair is {pairs['image_a'].iloc[-1]} and "
+            f"{pairs['image_b'].iloc[-1]}. Raise min_correlation (now {config.min_correlation:g}) "
+            f"or lower max_pixel_difference (now {config.max_pixel_difference:g}) of the split, so "
+            "that fewer look-alikes count as one lesion."
+        )
     totals = sum(counts.values(), Counter[str]())
     return [
         _Block(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from skin_lesion.data import archives
 from skin_lesion.data.archives import FileEntry, Reader, SourceError, ZipEntry, list_zip
 from skin_lesion.data.images import ImageError
 
@@ -133,6 +134,37 @@ def test_a_too_large_file_is_refused_unread(tmp_path: Path) -> None:
     )
     assert reason_of(entry, max_file_bytes=100) == "too_large"
     assert reason_of(FileEntry("/nowhere/one.jpg", "one.jpg", 101), 100) == "too_large"
+
+
+def test_a_member_that_takes_more_than_it_may_hold_is_refused_unread(tmp_path: Path) -> None:
+    """Its directory declares a small picture and a huge packed one: both have to be bounded."""
+    packed = 100 + 2**16
+    path = tmp_path / "gone.zip"
+    assert reason_of(ZipEntry(str(path), "a.jpg", 0, packed + 1, 50, 8, 0), 100) == "too_large"
+    path.write_bytes(b"")
+    assert reason_of(ZipEntry(str(path), "a.jpg", 0, packed, 50, 8, 0), 100) == "unreadable"
+
+
+def test_more_members_than_any_data_set_has_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_zip(tmp_path / "many.zip", {f"{number}.jpg": b"" for number in range(11)})
+    monkeypatch.setattr(archives, "_MAX_MEMBERS", 11)
+    assert len(list_zip(path, max_archive_bytes=LIMIT)) == 11
+    monkeypatch.setattr(archives, "_MAX_MEMBERS", 10)
+    with pytest.raises(SourceError, match="11 members; at most 10"):
+        list_zip(path, max_archive_bytes=LIMIT)
+
+
+def test_a_directory_too_large_for_memory_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_zip(tmp_path / "many.zip", {f"{number:0100}.jpg": b"" for number in range(11)})
+    monkeypatch.setattr(archives, "_MAX_DIRECTORY_BYTES", 11 * (46 + 104))
+    assert len(list_zip(path, max_archive_bytes=LIMIT)) == 11
+    monkeypatch.setattr(archives, "_MAX_DIRECTORY_BYTES", 11 * (46 + 104) - 1)
+    with pytest.raises(SourceError, match="directory takes 1650 bytes; at most 1649"):
+        list_zip(path, max_archive_bytes=LIMIT)
 
 
 def test_damaged_bytes_are_noticed_by_their_checksum(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import logging
+import multiprocessing
 import random
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +19,7 @@ import requests
 
 from skin_lesion.data.downloads import (
     RemoteFile,
+    _alone,
     cache_folder,
     download,
     fetch_dataverse,
@@ -38,6 +42,7 @@ class Dataverse:
     listing: bytes | None = None  # answered instead of the list of files
     md5: dict[str, str] = field(default_factory=dict)  # told instead of the right one
     ranges: bool = True  # whether parts of a file can be asked for
+    hashed: bool = True  # whether checksums are told
 
     def answer_listing(self) -> bytes:
         data = []
@@ -46,12 +51,15 @@ class Dataverse:
                 "id": number,
                 "filename": name,
                 "filesize": len(content),
-                "md5": self.md5.get(name, hashlib.md5(content).hexdigest()),
             }
+            if self.hashed:
+                item["md5"] = self.md5.get(name, hashlib.md5(content).hexdigest())
             if name.endswith(".csv"):  # ingested as a table: shown converted
                 item |= {
                     "filename": name.replace(".csv", ".tab"),
                     "originalFileName": name,
+                    "originalFileSize": len(content),
+                    "filesize": 7 + len(content),
                     "tabularData": True,
                 }
             data.append({"label": item["filename"], "dataFile": item})
@@ -205,6 +213,90 @@ def test_a_damaged_cache_is_fetched_again(dataverse: Dataverse, tmp_path: Path) 
     fetch_dataverse(dataverse.url, DOI, folder)
     name = "HAM10000_metadata.csv"
     assert (folder / name).read_bytes() == dataverse.files[name]
+
+
+def remote(world: Dataverse, *, size: int = 0, hashed: bool = False) -> RemoteFile:
+    """The zip of pictures, known by its size, its checksum, both or neither."""
+    name = "HAM10000_images_part_1.zip"
+    md5 = hashlib.md5(world.files[name]).hexdigest() if hashed else None
+    return RemoteFile(name, f"{world.url}/api/access/datafile/1", size, md5)
+
+
+def test_without_checksums_a_data_set_is_known_by_its_sizes(
+    dataverse: Dataverse, tmp_path: Path
+) -> None:
+    dataverse.hashed = False
+    folder = fetch_dataverse(dataverse.url, DOI, tmp_path / "cache")
+    for name in ("HAM10000_metadata.csv", "HAM10000_images_part_1.zip"):
+        assert (folder / name).read_bytes() == dataverse.files[name]
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+def test_a_file_of_the_wrong_size_is_never_published(
+    dataverse: Dataverse, tmp_path: Path, hashed: bool
+) -> None:
+    target = tmp_path / "HAM10000_images_part_1.zip"
+    size = len(dataverse.files[target.name])
+    with pytest.raises(SourceError, match=f"has {size} bytes; expected {size + 1}"):
+        download(remote(dataverse, size=size + 1, hashed=hashed), target)
+    assert list(tmp_path.glob("HAM10000*")) == []
+
+
+def test_without_a_checksum_a_complete_file_is_reused_only_at_its_size(
+    dataverse: Dataverse, tmp_path: Path
+) -> None:
+    target = tmp_path / "HAM10000_images_part_1.zip"
+    content = dataverse.files[target.name]
+    target.write_bytes(content[:-1])
+    download(remote(dataverse, size=len(content)), target)
+    assert target.read_bytes() == content
+    asked = len(dataverse.requests)
+    download(remote(dataverse, size=len(content)), target)
+    assert len(dataverse.requests) == asked
+
+
+@pytest.mark.parametrize("left", [500, 10**6])
+def test_without_a_checksum_a_broken_download_starts_again(
+    dataverse: Dataverse, tmp_path: Path, left: int
+) -> None:
+    """What is left may be of another version, or longer than the file (answered with 416)."""
+    target = tmp_path / "HAM10000_images_part_1.zip"
+    Path(f"{target}.partial").write_bytes(b"?" * left)
+    download(remote(dataverse, size=len(dataverse.files[target.name])), target)
+    assert target.read_bytes() == dataverse.files[target.name]
+
+
+def test_what_cannot_be_verified_is_said_and_never_reused(
+    dataverse: Dataverse, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    target = tmp_path / "HAM10000_images_part_1.zip"
+    target.write_bytes(b"anything")
+    with caplog.at_level(logging.WARNING):
+        download(remote(dataverse), target)
+    assert target.read_bytes() == dataverse.files[target.name]
+    assert "not verified" in caplog.text
+
+
+def test_two_processes_download_a_data_set_once(dataverse: Dataverse, tmp_path: Path) -> None:
+    dataverse.files["HAM10000_images_part_1.zip"] = random.Random(0).randbytes(5_000_000)
+    context = multiprocessing.get_context("spawn")
+    processes = [
+        context.Process(target=fetch_dataverse, args=(dataverse.url, DOI, tmp_path / "cache"))
+        for _ in range(2)
+    ]
+    with _alone(tmp_path / "cache"):
+        for process in processes:
+            process.start()
+        deadline = time.monotonic() + 30
+        while len(dataverse.requests) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.2)
+        assert [path for path, _ in dataverse.requests if "datafile" in path] == []
+    for process in processes:
+        process.join(30)
+    assert [process.exitcode for process in processes] == [0, 0]
+    fetched = [path for path, _ in dataverse.requests if "datafile" in path]
+    assert len(fetched) == len(set(fetched)) == 2
 
 
 def test_an_unknown_data_set_is_an_error_with_a_way_out(

@@ -20,7 +20,7 @@ from skin_lesion.data.manifest import IMAGE_COLUMNS, QUARANTINE_COLUMNS
 from skin_lesion.labels import LABELS
 from skin_lesion.settings import IngestConfig, SourceConfig, SyntheticConfig
 
-SIZE = (24, 32)
+SIZE = (36, 48)
 LENIENT = IngestConfig(workers=1, max_quarantine_share=0.5)
 
 
@@ -132,7 +132,7 @@ def test_pictures_are_turned_upright_and_measured_upright(data_set, tmp_path: Pa
 @pytest.mark.parametrize("mode", ["stretch", "pad", "crop"])
 def test_resize_mode_is_used_and_recorded(data_set, tmp_path: Path, mode: str) -> None:
     config = IngestConfig(workers=1, resize_mode=mode)
-    result = run(data_set.write_folder(tmp_path / "data"), tmp_path / "work", config, (30, 30))
+    result = run(data_set.write_folder(tmp_path / "data"), tmp_path / "work", config, (40, 40))
     assert result.manifest.provenance.resize_mode == mode
     assert bool((result.images.open()[:, 0] == 0).all()) == (mode == "pad")
 
@@ -345,9 +345,36 @@ def test_a_hostile_zip_writes_nothing(data_set, tmp_path: Path) -> None:
 def test_a_second_run_replaces_the_array(data_set, tmp_path: Path) -> None:
     folder = data_set.write_folder(tmp_path / "data")
     first = run(folder, tmp_path / "work")
-    second = run(folder, tmp_path / "work", size=(12, 16))
+    second = run(folder, tmp_path / "work", size=(48, 64))
     assert first.images.path == second.images.path
     check_consistency(second)
+
+
+# What was asked for
+
+
+@pytest.mark.parametrize(
+    ("size", "named"),
+    [
+        ((31, 40), r"image_size is \(31, 40\), of which the height is 31"),
+        ((40, 4097), r"image_size is \(40, 4097\), of which the width is 4097"),
+        ((0, 40), "the height is 0"),
+        ((40, -40), "the width is -40"),
+    ],
+)
+def test_an_image_size_out_of_range_is_named(
+    tmp_path: Path, size: tuple[int, int], named: str
+) -> None:
+    with pytest.raises(ValueError, match=f"{named}; expected .* from 32 to 4096 pixels"):
+        run(tmp_path, tmp_path / "work", size=size)
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32 - 1])
+def test_a_seed_that_training_cannot_use_is_refused(tmp_path: Path, seed: int) -> None:
+    with pytest.raises(ValueError, match=f"seed is {seed}; expected a whole number from 0"):
+        ingest(SourceConfig(), SIZE, IngestConfig(), seed, tmp_path / "work")
+    assert not (tmp_path / "work").exists()
 
 
 # Part of the data

@@ -15,7 +15,7 @@ from skin_lesion.data.manifest import Manifest, Provenance
 from skin_lesion.data.split_table import SPLITS, SplitTable
 from skin_lesion.data.splits import LeakError, SplitError, assign_splits, check_leaks
 from skin_lesion.labels import LABELS
-from skin_lesion.settings import SplitConfig
+from skin_lesion.settings import MAX_SEED, SplitConfig
 
 UNREAD = ImageArray(Path("unread.npy"), (0, 8, 8, 3), "0" * 64)
 SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
@@ -58,10 +58,13 @@ def _duplicates(
 
 
 def _split(
-    manifest: Manifest, seed: int = 0, duplicates: DuplicateReport | None = None
+    manifest: Manifest,
+    seed: int = 0,
+    duplicates: DuplicateReport | None = None,
+    config: SplitConfig | None = None,
 ) -> SplitTable:
     found = _duplicates(manifest) if duplicates is None else duplicates
-    return assign_splits(manifest, UNREAD, SplitConfig(), seed, duplicates=found)
+    return assign_splits(manifest, UNREAD, config or SplitConfig(), seed, duplicates=found)
 
 
 # HAM10000 in small: one frequent class, rare ones, and lesions with several images.
@@ -77,7 +80,7 @@ many_lesions = st.lists(
 
 
 @settings(max_examples=40, deadline=None)
-@given(lesions=many_lesions, seed=st.integers(-(2**63), 2**63))
+@given(lesions=many_lesions, seed=st.integers(0, MAX_SEED))
 def test_no_lesion_crosses_splits(lesions: list[Lesion], seed: int) -> None:
     split = _split(_manifest(lesions), seed)
     assert (split.rows.groupby("lesion_id")["split"].nunique() == 1).all()
@@ -164,6 +167,34 @@ def test_duplicates_that_were_left_unmerged_still_share_a_split() -> None:
         assert all(where[images[a]] == where[images[b]] for a, b in pairs)
         assert split.leak_report.unmerged_pairs == len(pairs)
         assert split.rows["group"].nunique() == manifest.images["lesion_id"].nunique()
+
+
+@pytest.mark.parametrize("merged", [True, False])
+def test_a_chain_of_look_alikes_is_bounded_and_named(merged: bool) -> None:
+    manifest = _manifest([(dx, 1) for dx in LABELS for _ in range(90)])
+    pairs = [(100 + i, 101 + i) for i in range(64)] + [(300, 301)]
+    at_most, over = SplitConfig(max_block_lesions=65), SplitConfig()
+    # Neighbours in groups of two, which the other pairs chain together; or none merged at all.
+    chain = _duplicates(
+        manifest,
+        merged=pairs[::2] if merged else (),
+        unmerged=pairs[1::2] if merged else pairs,
+    )
+    split = _split(manifest, 0, chain, at_most)
+    assert split.rows["split"][100:165].nunique() == 1
+    assert split.leak_report.duplicates_crossing == 0
+    with pytest.raises(SplitError) as caught:
+        _split(manifest, 0, chain, over)
+    message = str(caught.value)
+    assert "64 confirmed duplicate pairs chain 65 lesions together" in message
+    assert "at most 64 may (max_block_lesions)" in message
+    assert "Raise min_correlation (now 0.44)" in message
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32 - 1])
+def test_a_seed_that_training_cannot_use_is_refused(seed: int) -> None:
+    with pytest.raises(ValueError, match=f"seed is {seed}; expected a whole number from 0"):
+        _split(_manifest(LIKE_HAM), seed)
 
 
 def test_a_group_of_two_diagnoses_stays_whole_and_counts_for_both() -> None:
