@@ -4,7 +4,8 @@ from zenml import Model, pipeline
 
 from skin_lesion.data.sources import source_fingerprint
 from skin_lesion.modeling.backbones import weights_fingerprint
-from skin_lesion.settings import BackboneConfig, RegisterConfig, SourceConfig
+from skin_lesion.registry import MODEL_NAME
+from skin_lesion.settings import BackboneConfig, SourceConfig
 from steps.augment import augment
 from steps.evaluate import evaluate
 from steps.finetune_train import finetune_train
@@ -15,7 +16,7 @@ from steps.validate import validate
 from steps.warmup_train import warmup_train
 
 MODEL = Model(
-    name=RegisterConfig().model_name,
+    name=MODEL_NAME,
     description="Seven diagnostic classes of pigmented skin lesions from one dermatoscopic picture.",
 )
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
+# In MLflow and in ZenML alike; `pipelines/training.py` declares ZenML's when it is imported.
+MODEL_NAME = "skin-lesion-classifier"
 # What `skin_lesion.pyfunc` imports, directly or not; no training framework is among it.
 SERVING_PACKAGES = ("mlflow", "numpy", "openvino", "pandas", "pillow", "pydantic")
 TAGGED_FIGURES = (
@@ -28,6 +30,7 @@ TAGGED_FIGURES = (
     "malignant_auc",
     "ece",
 )
+_FIGURE = "test."
 
 
 class RegisteredVersion(BaseModel):
@@ -58,22 +61,33 @@ class RegisteredVersion(BaseModel):
         return {"mlflow_model": self.name, "mlflow_version": self.version, "mlflow_uri": self.uri}
 
 
-def register_bundle(bundle: ModelBundle, summary: ReportSummary, name: str) -> RegisteredVersion:
+def register_bundle(
+    bundle: ModelBundle, summary: ReportSummary, name: str = MODEL_NAME
+) -> RegisteredVersion:
     """Register a bundle with its figures, unless the very same bundle is registered already.
 
-    It is logged to the active MLflow run as a pyfunc written as models from code: nothing in it is
-    pickled, and the library travels with it.
+    A version that is there already takes over the figures, which may have been measured anew. The
+    active MLflow run is tagged with the version either way.
 
     Args:
         bundle: The model with its final contract.
         summary: What was measured on it.
         name: Registered model.
     """
-    bundle_hash = bundle.bundle_hash
-    found = find_bundle(name, bundle_hash)
-    if found is not None:
-        return found
+    import mlflow
 
+    found = find_bundle(name, bundle.bundle_hash)
+    version = _with_figures(found, summary) if found else _create(bundle, summary, name)
+    mlflow.set_tags({"registered_version": str(version.version), "model_uri": version.uri})
+    return version
+
+
+def _create(bundle: ModelBundle, summary: ReportSummary, name: str) -> RegisteredVersion:
+    """Log a bundle to the active run and make a version of it.
+
+    It is a pyfunc written as models from code: nothing in it is pickled, and the library travels
+    with it.
+    """
     import mlflow
 
     logged = mlflow.pyfunc.log_model(
@@ -85,9 +99,7 @@ def register_bundle(bundle: ModelBundle, summary: ReportSummary, name: str) -> R
         signature=signature(),
         input_example=input_example(bundle),
     )
-    version = mlflow.register_model(
-        f"models:/{logged.model_id}", name, tags=_tags(bundle, bundle_hash, summary)
-    )
+    version = mlflow.register_model(f"models:/{logged.model_id}", name, tags=_tags(bundle, summary))
     return _record(version, created=True)
 
 
@@ -140,11 +152,34 @@ def serving_requirements() -> list[str]:
     return [f"{name}=={importlib.metadata.version(name)}" for name in SERVING_PACKAGES]
 
 
-def _tags(bundle: ModelBundle, bundle_hash: str, summary: ReportSummary) -> dict[str, str]:
-    contract = bundle.contract
+def _with_figures(version: RegisteredVersion, summary: ReportSummary) -> RegisteredVersion:
+    """Bring the figures among the tags of a version up to date."""
+    import mlflow
+
+    figures = _figure_tags(summary)
+    old = {name: value for name, value in version.tags.items() if name.startswith(_FIGURE)}
+    if figures == old:
+        return version
+    client, number = mlflow.MlflowClient(), str(version.version)
+    for name in old.keys() - figures.keys():
+        client.delete_model_version_tag(version.name, number, name)
+    for name, value in figures.items() - old.items():
+        client.set_model_version_tag(version.name, number, name, value)
+    others = {name: value for name, value in version.tags.items() if name not in old}
+    return version.model_copy(update={"tags": others | figures})
+
+
+def _figure_tags(summary: ReportSummary) -> dict[str, str]:
     figures = {name: getattr(summary.test, name) for name in TAGGED_FIGURES}
     return {
-        "bundle_hash": bundle_hash,
+        f"{_FIGURE}{name}": f"{value:.4f}" for name, value in figures.items() if value is not None
+    }
+
+
+def _tags(bundle: ModelBundle, summary: ReportSummary) -> dict[str, str]:
+    contract = bundle.contract
+    return {
+        "bundle_hash": bundle.bundle_hash,
         # Before the temperature that was found in measuring entered the contract.
         "evaluated_bundle_hash": summary.bundle_hash,
         "data_fingerprint": contract.data_fingerprint,
@@ -154,7 +189,7 @@ def _tags(bundle: ModelBundle, bundle_hash: str, summary: ReportSummary) -> dict
         "synthetic_only": str(contract.synthetic_only).lower(),
         "licence": contract.licence,
         "backbone": contract.backbone,
-        **{f"test.{name}": f"{value:.4f}" for name, value in figures.items() if value is not None},
+        **_figure_tags(summary),
     }
 
 

@@ -11,7 +11,6 @@ from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.modeling.history import History
 from skin_lesion.registry import RegisteredVersion, register_bundle
-from skin_lesion.settings import RegisterConfig
 from steps._run import mlflow_run, resolved_configuration
 
 
@@ -24,7 +23,6 @@ def register(
     evaluation: EvaluationReport,
     warmup_history: History,
     finetune_history: History,
-    config: RegisterConfig = RegisterConfig(),
 ) -> Annotated[RegisteredVersion, "registered_version"]:
     """Complete the MLflow run and register the bundle, or find the version that holds it already."""
     temperature = evaluation.summary.temperature
@@ -34,7 +32,7 @@ def register(
         tracking.adopt_phases([warmup_history, finetune_history])
         tracking.log_evaluation(evaluation)
         final = bundle.with_contract(calibrated, space.path / "bundle")
-        version = register_bundle(final, evaluation.summary, config.model_name)
+        version = register_bundle(final, evaluation.summary)
     log_metadata({"mlflow_run_id": run_id})
     log_metadata(metadata=version.link(), infer_model=True)
     return version

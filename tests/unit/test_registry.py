@@ -84,6 +84,40 @@ def test_the_same_bundle_gives_the_existing_version_back(
     assert again == registered.model_copy(update={"created": False})
 
 
+def test_figures_measured_anew_replace_those_of_the_version(
+    client: mlflow.MlflowClient,
+    registered: RegisteredVersion,
+    small_world,
+    report: EvaluationReport,
+) -> None:
+    other = report.summary.test.model_copy(update={"ece": 0.4321, "melanoma_auc": None})
+    summary = report.summary.model_copy(update={"test": other})
+    again = register_bundle(small_world.bundle, summary, NAME)
+    kept = client.get_model_version(NAME, str(registered.version)).tags
+    assert not again.created
+    assert again.tags == kept
+    assert kept["test.ece"] == "0.4321"
+    assert "test.melanoma_auc" not in kept
+    assert kept["test.accuracy"] == registered.tags["test.accuracy"]
+    register_bundle(small_world.bundle, report.summary, NAME)
+    assert client.get_model_version(NAME, str(registered.version)).tags == registered.tags
+
+
+def test_the_run_names_the_version_whether_made_or_found(
+    client: mlflow.MlflowClient,
+    registered: RegisteredVersion,
+    small_world,
+    report: EvaluationReport,
+) -> None:
+    expected = {"registered_version": str(registered.version), "model_uri": registered.uri}
+    made = client.get_run(registered.run_id).data.tags
+    assert made == {**made, **expected}
+    with mlflow.start_run(nested=True) as run:
+        register_bundle(small_world.bundle, report.summary, NAME)
+    found = client.get_run(run.info.run_id).data.tags
+    assert found == {**found, **expected}
+
+
 def test_another_temperature_is_another_version(
     client: mlflow.MlflowClient,
     registered: RegisteredVersion,
