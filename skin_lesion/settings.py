@@ -294,13 +294,3 @@ class EvaluateConfig(Settings):
     batch_size: int = Field(default=16, ge=1)
     calibration_folds: int = Field(default=5, ge=2)
     calibration_bins: int = Field(default=15, ge=2)
-
-
-class RegisterConfig(Settings):
-    """Where the model goes.
-
-    Attributes:
-        model_name: Registered model, in MLflow and in ZenML alike.
-    """
-
-    model_name: str = "skin-lesion-classifier"
