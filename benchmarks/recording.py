@@ -41,7 +41,7 @@ class Baseline(BaseModel):
     fine_tune_epochs: int
     minutes: float
     split: str
-    test: dict[str, float]
+    test: dict[str, int | float]
 
 
 class Baselines(BaseModel):
