@@ -67,6 +67,8 @@ def run_context() -> RunContext:
         code_version=code_version(),
         run_id=tracking.active_run_id(),
         on_epoch=lambda record: tracking.log_epochs([record]),
+        # Whoever switches the cache off for this step wants it to work, not to find its results.
+        afresh=get_step_context().step_run.config.enable_cache is False,
     )
 
 

@@ -6,7 +6,8 @@ from zenml import step
 
 from materializers.augmentation_plan import AugmentationPlanMaterializer
 from materializers.picture import Picture, PictureMaterializer
-from skin_lesion.data.augment import AugmentationPlan, augmentation_sheet, make_plan
+from skin_lesion.data.augment import AugmentationPlan, make_plan
+from skin_lesion.data.augmentation_sheet import augmentation_sheet
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.split_table import SplitTable
 from skin_lesion.settings import AugmentConfig
@@ -14,7 +15,7 @@ from steps._caching import library_cache
 
 
 @step(
-    cache_policy=library_cache("data.augment"),
+    cache_policy=library_cache("data.augment", "data.augmentation_sheet"),
     output_materializers={
         "augmentation": AugmentationPlanMaterializer,
         "augmentation_sheet": PictureMaterializer,

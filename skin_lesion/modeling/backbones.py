@@ -190,10 +190,14 @@ def load_pretrained(config: BackboneConfig, target: "keras.Model") -> str:
     try:
         reference.load_weights(path)
     except (ValueError, KeyError, OSError) as error:
+        way_out = (
+            f"delete it, and it is fetched again from {_address(config)}"
+            if config.weights == "imagenet"
+            else "name the right file in backbone.path, or the right network in backbone.name"
+        )
         raise WeightsError(
             f"{path} does not hold weights of {spec.keras_name} without its classifier "
-            f"({str(error).splitlines()[0]}); name the right file in backbone.path, or the right "
-            "network in backbone.name"
+            f"({str(error).splitlines()[0]}); {way_out}"
         ) from error
     for layer in reference.layers:
         if layer.weights and layer.name in {mine.name for mine in target.layers}:
@@ -270,26 +274,35 @@ def _configured_path(config: BackboneConfig) -> Path:
 
 
 def _download(config: BackboneConfig) -> Path:
+    """Fetch the ImageNet weights unless they are there; they appear whole or not at all."""
     import keras
 
     spec = spec_of(config.name)
-    url = f"{config.mirror.rstrip('/')}/{spec.weights_file}" if config.mirror else spec.weights_url
+    url, md5 = _address(config), _published_hash(spec)
+    path = _keras_home() / "models" / spec.weights_file
+    if path.is_file() and (md5 is None or _checksum(path, "md5") == md5):
+        return path
     try:
-        path = keras.utils.get_file(
-            fname=spec.weights_file,
+        partial = keras.utils.get_file(
+            fname=f"{spec.weights_file}.{os.getpid()}.partial",
             origin=url,
             cache_dir=_keras_home(),
             cache_subdir="models",
-            file_hash=_published_hash(spec),
+            file_hash=md5,
         )
-    except Exception as error:  # Keras raises a bare Exception for every failure of a download
-        cached = _keras_home() / "models" / spec.weights_file
+    except Exception as error:
         raise WeightsError(
             f"could not download {spec.weights_file} from {url} ({error}). Without network access "
-            f"put the file at {cached}, or name one with backbone.weights=path and "
+            f"put the file at {path}, or name one with backbone.weights=path and "
             "BACKBONE_WEIGHTS, or train from scratch with backbone.weights=none"
         ) from error
-    return Path(path)
+    os.replace(partial, path)
+    return path
+
+
+def _address(config: BackboneConfig) -> str:
+    spec = spec_of(config.name)
+    return f"{config.mirror.rstrip('/')}/{spec.weights_file}" if config.mirror else spec.weights_url
 
 
 def _keras_home() -> Path:
@@ -311,6 +324,6 @@ def _published_hash(spec: BackboneSpec) -> str | None:
     return str(hashes[1])
 
 
-def _checksum(path: Path) -> str:
+def _checksum(path: Path, algorithm: str = "sha256") -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()

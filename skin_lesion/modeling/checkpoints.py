@@ -91,6 +91,10 @@ class CheckpointStore:
             if path.name not in (str(epoch), str(progress.best_epoch)):
                 shutil.rmtree(path, ignore_errors=True)
 
+    def clear(self) -> None:
+        """Remove every checkpoint of the phase."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def read_progress(self, checkpoint: Path) -> Progress:
         """Where training stood when the checkpoint was written."""
         return Progress.model_validate_json((checkpoint / "progress.json").read_text())
@@ -109,11 +113,10 @@ def optimizer_state(optimizer: "keras.optimizers.Optimizer") -> dict[str, np.nda
 def restore_optimizer(
     optimizer: "keras.optimizers.Optimizer", state: "dict[str, np.ndarray]"
 ) -> None:
-    """Give an optimizer the state of another for the variables that both know.
+    """Give an optimizer the state that another one for the same weights was left in.
 
-    Variables that begin to learn with the next block have no state yet and start from zero.
+    Raises:
+        KeyError: The state is of an optimizer for other weights.
     """
     for variable in optimizer.variables:
-        name = variable.path.split("/", 1)[-1]
-        if name in state:
-            variable.assign(state[name])
+        variable.assign(state[variable.path.split("/", 1)[-1]])

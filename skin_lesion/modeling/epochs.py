@@ -1,6 +1,6 @@
 """One epoch of training: how a model is compiled, fed and judged."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +13,25 @@ if TYPE_CHECKING:
     from skin_lesion.data.loader import TrainingBatches
 
 
-def compile_trainer(trainer: "keras.Model", config: TrainConfig, steps_per_epoch: int) -> None:
+def compile_trainer(
+    trainer: "keras.Model", config: TrainConfig, steps_per_epoch: int, first_step: int = 0
+) -> None:
     """Give a trainer a fresh optimizer for the weights that are free now, and the loss.
+
+    The optimizer counts from 0 whenever blocks are freed, since Adam's correction for moments that
+    begin at zero goes by that count: with an old count the first steps of freed weights would be
+    several times too long. The schedule goes on from `first_step`.
 
     Args:
         trainer: Made by `build_trainer`; changed in place.
         config: Rate, decay, smoothing and the like.
         steps_per_epoch: Batches of an epoch; the schedule counts in steps.
+        first_step: Steps of this phase before this optimizer.
     """
     import keras
 
     optimizer = keras.optimizers.AdamW(
-        _schedule(config, steps_per_epoch),
+        _schedule(config, steps_per_epoch, first_step),
         weight_decay=config.weight_decay,
         global_clipnorm=config.gradient_clip_norm,
     )
@@ -45,19 +52,25 @@ def compile_trainer(trainer: "keras.Model", config: TrainConfig, steps_per_epoch
 
 
 def _schedule(
-    config: TrainConfig, steps_per_epoch: int
-) -> "keras.optimizers.schedules.CosineDecay":
+    config: TrainConfig, steps_per_epoch: int, first_step: int
+) -> "keras.optimizers.schedules.LearningRateSchedule":
     """Linear rise, then a cosine down to the final share of the peak rate."""
     import keras
 
     rise = round(config.rise_epochs * steps_per_epoch)
-    return keras.optimizers.schedules.CosineDecay(
+    whole = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if rise else config.learning_rate,
         warmup_target=config.learning_rate if rise else None,
         warmup_steps=rise,
         decay_steps=max(1, config.epochs * steps_per_epoch - rise),
         alpha=config.final_learning_rate_share,
     )
+
+    class Remainder(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+        def __call__(self, step: Any) -> Any:
+            return whole(step + first_step)
+
+    return Remainder()
 
 
 def train_epoch(
@@ -113,16 +126,24 @@ def validation_metrics(logits: NDArray[np.float32], labels: NDArray[np.int64]) -
 
 
 def jit_mode(config: TrainConfig) -> "bool | str":
-    """What `jit_compile` is: XLA on accelerators; on a CPU TensorFlow is eight times faster without."""
+    """What `jit_compile` is: XLA on JAX, never on TensorFlow.
+
+    TensorFlow has no XLA kernel for the affine map of the augmentation, and on a CPU XLA is about
+    eight times slower than its own kernels.
+
+    Raises:
+        ValueError: XLA is asked for on TensorFlow.
+    """
     import keras
 
-    if config.jit_compile is not None:
-        return config.jit_compile
     if keras.backend.backend() != "tensorflow":
-        return "auto"
-    import tensorflow as tf
-
-    return bool(tf.config.list_physical_devices("GPU"))
+        return "auto" if config.jit_compile is None else config.jit_compile
+    if config.jit_compile:
+        raise ValueError(
+            "jit_compile is true, but TensorFlow cannot compile the augmentation with XLA; leave it "
+            "out, or train on JAX with the environment's KERAS_BACKEND=jax"
+        )
+    return False
 
 
 def seed_dropout(model: "keras.Model", seed: int, epoch: int) -> None:

@@ -25,7 +25,6 @@ from skin_lesion.modeling.checkpoints import (
     CheckpointStore,
     Progress,
     checkpoint_key,
-    optimizer_state,
     restore_optimizer,
 )
 from skin_lesion.modeling.classifier import (
@@ -114,8 +113,13 @@ class TrainingData:
         return self.images.shape[1], self.images.shape[2]
 
     def identity(self) -> tuple[str, ...]:
-        """Texts that identify pixels, split and policy."""
-        return self.images.sha256, self.split.split_hash, self.plan.model_dump_json()
+        """Texts that identify pixels, labels, split and policy."""
+        rows = self.split.rows[["image_id", "dx", "split"]].to_csv(index=False)
+        return (
+            self.images.sha256,
+            hashlib.sha256(rows.encode()).hexdigest(),
+            self.plan.model_dump_json(),
+        )
 
 
 @dataclass(frozen=True)
@@ -127,12 +131,15 @@ class RunContext:
         code_version: Identifies the training code; part of the checkpoints' key.
         run_id: MLflow run, for the history.
         on_epoch: Called after every epoch; on resuming also for those finished before.
+        afresh: Train again even where a finished training of the very same kind has left its
+            checkpoints; one that was interrupted is resumed all the same.
     """
 
     checkpoint_root: Path | None = None
     code_version: str = ""
     run_id: str | None = None
     on_epoch: OnEpoch | None = None
+    afresh: bool = False
 
 
 def train_warmup(
@@ -149,7 +156,8 @@ def train_warmup(
     Args:
         data: Pictures, split and policy.
         backbone: The network and where its weights come from.
-        config: Epochs, rate and the like.
+        config: Epochs, rate and the like; from scratch the rate rises over the whole phase unless
+            `rise_epochs` says otherwise.
         context: Checkpoints and reporting.
 
     Returns:
@@ -162,6 +170,8 @@ def train_warmup(
     import keras
 
     keras.utils.set_random_seed(data.plan.seed)
+    if not backbone.pretrained and config.rise_epochs == 0:
+        config = config.model_copy(update={"rise_epochs": float(config.epochs)})
     classifier = build_classifier(backbone, data.image_size, config.dropout, config.precision)
     pretrained_on = load_pretrained(backbone, classifier)
     phase = _Phase(
@@ -173,10 +183,8 @@ def train_warmup(
         keep_best=False,
         patience=None,
     )
-    key = checkpoint_key(
-        (*data.identity(), pretrained_on, backbone.name, str(backbone.feature_layer),
-         config.model_dump_json(), context.code_version)
-    )  # fmt: skip
+    weights = backbone.model_dump_json(exclude={"path", "mirror", "sha256"})
+    key = _key(data, config, context, weights, pretrained_on)
     history = _run(phase, classifier, backbone, data, config, context, key)
     return _keep(classifier, backbone, pretrained_on, history)
 
@@ -228,10 +236,7 @@ def train_finetune(
         keep_best=True,
         patience=config.patience,
     )
-    key = checkpoint_key(
-        (*data.identity(), _file_checksum(warmup.path), config.model_dump_json(),
-         context.code_version)
-    )  # fmt: skip
+    key = _key(data, config, context, _file_checksum(warmup.path))
     history = _run(phase, classifier, backbone, data, config, context, key)
     return _keep(classifier, backbone, warmup.pretrained_on, history)
 
@@ -247,6 +252,11 @@ class _Phase:
     train_batchnorm: bool
     keep_best: bool
     patience: int | None
+
+    def stage_start(self, epoch: int) -> int:
+        """First epoch with as many free blocks as `epoch` has."""
+        blocks = self.free_blocks(epoch)
+        return next(e for e in range(self.first_epoch, epoch + 1) if self.free_blocks(e) == blocks)
 
     def exhausted(self, progress: Progress) -> bool:
         """Whether patience has run out."""
@@ -274,6 +284,8 @@ def _run(
         batches = TrainingBatches(data.images, data.split, data.plan, config.batch_size)
         validation = EvaluationBatches(data.images, data.split, "val", config.batch_size)
         classifier.compile(jit_compile=jit_mode(config))
+        if context.afresh:
+            _forget_if_finished(store, phase, config.epochs)
         progress, state = _resume(store, classifier)
         for record in progress.records:
             _report(record, context)
@@ -287,10 +299,12 @@ def _run(
                 set_trainable_blocks(
                     classifier, backbone.name, blocks, train_batchnorm=phase.train_batchnorm
                 )
-                state = state or (optimizer_state(trainer.optimizer) if freed >= 0 else {})
-                compile_trainer(trainer, config, len(batches))
-                restore_optimizer(trainer.optimizer, state)
-                freed, state = blocks, {}
+                stage = phase.stage_start(epoch)
+                steps_before = (stage - phase.first_epoch) * len(batches)
+                compile_trainer(trainer, config, len(batches), steps_before)
+                if stage < epoch:  # resumed within a stage
+                    restore_optimizer(trainer.optimizer, state)
+                freed = blocks
             record = _epoch(
                 trainer, classifier, batches, validation, epoch, data.plan.seed, config.workers
             )
@@ -334,20 +348,36 @@ def _epoch(
     seed_dropout(classifier, seed, epoch)
     metrics = train_epoch(trainer, batches, workers)
     trained = time.monotonic()
-    if not math.isfinite(metrics["loss"]):
-        raise TrainingDivergedError(
-            f"the loss is {metrics['loss']} in epoch {epoch}; lower learning_rate (now "
-            f"{float(trainer.optimizer.learning_rate):g}), set gradient_clip_norm, or use "
-            "precision float32"
-        )
     logits = [classifier.predict_on_batch(batch) for batch in prefetched(validation, workers)]
     metrics |= validation_metrics(np.concatenate(logits), validation.labels)
+    for name in ("loss", "val_loss"):
+        if not math.isfinite(metrics[name]):
+            raise TrainingDivergedError(
+                f"{name} is {metrics[name]} in epoch {epoch}; lower learning_rate (now "
+                f"{float(trainer.optimizer.learning_rate):g}), set gradient_clip_norm, or use "
+                "precision float32"
+            )
     return EpochRecord(
         epoch=epoch,
         learning_rate=float(keras.ops.convert_to_numpy(trainer.optimizer.learning_rate)),
         seconds=time.monotonic() - started,
         images_per_second=len(batches) * batches.batch_size / (trained - started),
         metrics=metrics,
+    )
+
+
+def _key(data: TrainingData, config: TrainConfig, context: RunContext, *parts: str) -> str:
+    """Identifies a phase by everything that decides its outcome."""
+    import keras
+
+    return checkpoint_key(
+        (
+            *data.identity(),
+            config.model_dump_json(exclude={"workers"}),
+            context.code_version,
+            keras.backend.backend(),
+            *parts,
+        )
     )
 
 
@@ -362,6 +392,15 @@ def _resume(
     classifier.load_weights(checkpoint / "model.weights.h5")
     with np.load(checkpoint / "optimizer.npz") as state:
         return progress, dict(state)
+
+
+def _forget_if_finished(store: CheckpointStore, phase: _Phase, epochs: int) -> None:
+    checkpoint = store.latest()
+    if checkpoint is None:
+        return
+    progress = store.read_progress(checkpoint)
+    if len(progress.records) >= epochs or phase.exhausted(progress):
+        store.clear()
 
 
 def _keep(

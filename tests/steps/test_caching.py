@@ -74,6 +74,13 @@ def test_how_a_split_is_made_retrains_nothing_while_the_split_is_the_same(
     assert not seen & {"augment", *TRAINING}
 
 
+@pytest.mark.parametrize("edited", ["data/augmentation_sheet.py", "data/contact_sheets.py"])
+def test_a_picture_for_people_retrains_nothing(edited: str, library: Path) -> None:
+    seen = steps_that_see(edited, library)
+    assert "augment" in seen
+    assert not seen & set(TRAINING)
+
+
 @pytest.mark.parametrize("text", ["texts/en.yaml", "py.typed"])
 def test_texts_re_run_nothing(text: str, library: Path) -> None:
     (library / PACKAGE / text).parent.mkdir(exist_ok=True)

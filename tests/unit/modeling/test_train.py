@@ -1,5 +1,6 @@
 """The two phases: what learns, what is kept, and what happens when they are interrupted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -209,14 +210,111 @@ def test_half_written_checkpoint_is_never_read(make_data: MakeData, tmp_path: Pa
     assert len(train_warmup(data, SCRATCH, config, context).history.records) == 1
 
 
-def test_another_configuration_never_resumes_a_checkpoint(
+def test_whatever_decides_the_outcome_keeps_a_checkpoint_from_being_resumed(
     make_data: MakeData, tmp_path: Path
 ) -> None:
+    data, context = make_data(), RunContext(tmp_path / "checkpoints")
+    config = WarmupConfig(epochs=1, batch_size=8)
+    train_warmup(data, SCRATCH, config, context)
+    relabelled = data.split.rows.assign(dx=data.split.rows["dx"].to_numpy()[::-1])
+    others = [
+        (data, SCRATCH, config.model_copy(update={"learning_rate": 1e-2}), context),
+        (data, SCRATCH.model_copy(update={"batchnorm_momentum": 0.7}), config, context),
+        (replace(data, split=replace(data.split, rows=relabelled)), SCRATCH, config, context),
+        (data, SCRATCH, config, replace(context, code_version="other")),
+    ]
+    for count, other in enumerate(others, start=2):
+        train_warmup(*other)
+        assert len(list((tmp_path / "checkpoints").iterdir())) == count
+    train_warmup(data, SCRATCH, config.model_copy(update={"workers": 0}), context)
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 5, "threads decide nothing"
+
+
+def test_a_finished_training_is_repeated_only_where_that_is_asked_for(
+    make_data: MakeData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from skin_lesion.modeling import train
+
+    trained: list[int] = []
+    real = train.train_epoch
+
+    def spy(trainer: keras.Model, batches: TrainingBatches, workers: int) -> dict[str, float]:
+        trained.append(batches.epoch)
+        return real(trainer, batches, workers)
+
+    monkeypatch.setattr(train, "train_epoch", spy)
+    data, context = make_data(), RunContext(tmp_path / "checkpoints")
+    config = WarmupConfig(epochs=2, batch_size=8)
+    train_warmup(data, SCRATCH, config, context)
+    train_warmup(data, SCRATCH, config, context)
+    assert trained == [0, 1]
+    train_warmup(data, SCRATCH, config, replace(context, afresh=True))
+    assert trained == [0, 1, 0, 1]
+
+
+def test_an_interrupted_training_is_resumed_even_where_a_new_one_is_asked_for(
+    make_data: MakeData, tmp_path: Path
+) -> None:
+    def kill(record: EpochRecord) -> None:
+        raise KilledError
+
+    data, config = make_data(), WarmupConfig(epochs=2, batch_size=8)
+    with pytest.raises(KilledError):
+        train_warmup(data, SCRATCH, config, RunContext(tmp_path / "c", on_epoch=kill))
+    seconds: list[float] = []
+    context = RunContext(tmp_path / "c", afresh=True, on_epoch=lambda r: seconds.append(r.seconds))
+    (checkpoint,) = (tmp_path / "c").glob("*/warmup/0/progress.json")
+    before = checkpoint.read_text()
+    train_warmup(data, SCRATCH, config, context)
+    assert f'"seconds":{seconds[0]}' in before
+
+
+def test_freed_weights_start_with_steps_no_longer_than_the_rate(
+    pretrained: BackboneConfig, make_data: MakeData
+) -> None:
+    """Adam's first steps are as long as the rate only while its count agrees with its moments."""
     data = make_data()
-    context = RunContext(tmp_path / "checkpoints")
-    train_warmup(data, SCRATCH, WarmupConfig(epochs=1, batch_size=8), context)
-    train_warmup(data, SCRATCH, WarmupConfig(epochs=1, batch_size=8, learning_rate=1e-2), context)
-    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
+    classifier = build_classifier(pretrained, data.image_size)
+    trainer = build_trainer(classifier)
+    batches = TrainingBatches(data.images, data.split, data.plan, batch_size=8)
+    config = FinetuneConfig(learning_rate=1e-3, weight_decay=0.0)
+    for blocks, first_step in ((1, 0), (2, 500)):
+        set_trainable_blocks(classifier, pretrained.name, blocks, train_batchnorm=False)
+        compile_trainer(trainer, config, len(batches), first_step)
+        before = [w.copy() for w in trainer.get_weights()]
+        trainer.train_on_batch(*batches[0])
+        changes = [np.abs(a - b).max() for a, b in zip(trainer.get_weights(), before, strict=True)]
+        assert 0.5e-3 < max(changes) < 1.01e-3
+
+
+def test_the_schedule_goes_on_where_blocks_are_freed(make_data: MakeData) -> None:
+    data = make_data()
+    trainer = build_trainer(build_classifier(SCRATCH, data.image_size))
+    config = FinetuneConfig(
+        epochs=10, learning_rate=1e-3, rise_epochs=2, final_learning_rate_share=0.1
+    )
+    rates = {}
+    for epoch in (0, 1, 2, 6, 10):
+        compile_trainer(trainer, config, 10, first_step=10 * epoch)
+        rates[epoch] = float(trainer.optimizer.learning_rate)
+    assert rates[0] == pytest.approx(0)
+    assert rates[1] == pytest.approx(5e-4)
+    assert rates[2] == pytest.approx(1e-3)
+    assert rates[6] == pytest.approx(0.55e-3)
+    assert rates[10] == pytest.approx(1e-4)
+
+
+def test_training_from_scratch_rises_over_its_first_phase(make_data: MakeData) -> None:
+    config = WarmupConfig(epochs=4, learning_rate=1e-3, batch_size=8)
+    records = train_warmup(make_data(), SCRATCH, config).history.records
+    rates = [record.learning_rate for record in records]
+    np.testing.assert_allclose(rates, [0.25e-3, 0.5e-3, 0.75e-3, 1e-3], rtol=1e-5)
+
+
+def test_xla_is_refused_where_it_cannot_work(make_data: MakeData) -> None:
+    config = WarmupConfig(epochs=1, jit_compile=True)
+    with pytest.raises(ValueError, match="KERAS_BACKEND=jax"):
+        train_warmup(make_data(), SCRATCH, config)
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
