@@ -57,10 +57,6 @@ class Workplace:
 
     def run(self, **changes: Mapping[str, Any]) -> FinishedRun:
         """Run with some steps configured otherwise: `run(split={"train": 0.6})`."""
-        from zenml.client import Client
-
-        from pipelines.training import training_pipeline
-
         config = yaml.safe_load(yaml.safe_dump(TINY))
         config["parameters"]["source"] = {"kind": "local", "path": str(self.data)}
         for step, values in changes.items():
@@ -68,6 +64,14 @@ class Workplace:
             parameters.setdefault("config", {}).update(values)
         file = self.folder / "config.yaml"
         file.write_text(yaml.safe_dump(config))
+        return self.run_file(file)
+
+    def run_file(self, file: Path) -> FinishedRun:
+        """Run a configuration as it is."""
+        from zenml.client import Client
+
+        from pipelines.training import training_pipeline
+
         started = training_pipeline.with_options(config_path=str(file))()
         run = Client().get_pipeline_run(started.id)
         assert run.status == ExecutionStatus.COMPLETED

@@ -1,5 +1,6 @@
 """The training pipeline on a small drawn data set: what it leaves behind, and what it re-runs."""
 
+import importlib.util
 import io
 import json
 import os
@@ -20,6 +21,7 @@ from zenml.client import Client
 
 import skin_lesion
 from pipelines.results import describe_last_run
+from skin_lesion.checkout import code_state
 from skin_lesion.labels import LABELS
 from steps import _caching
 
@@ -92,6 +94,8 @@ def test_the_mlflow_run_holds_configuration_epochs_pictures_and_weights(
     assert [metric.step for metric in epochs] == [0, 1, 2]
     assert {"loss", "learning_rate", "test.macro_f1", "temperature"} <= set(run.data.metrics)
     assert "trained_by_run" not in run.data.tags
+    tags = run.data.tags
+    assert tags == {**tags, **code_state().tags()}
     assert set(files(client, run.info.run_id)) >= {
         "curves/warmup_curves.png",
         "curves/finetune_curves.png",
@@ -116,6 +120,9 @@ def test_the_registered_version_says_what_it_is_and_where_it_comes_from(
     assert tags["data_fingerprint"] == first.outputs["manifest"].load().fingerprint
     assert tags["test.macro_f1"] == f"{evaluation.test.macro_f1:.4f}"
     assert first.model_version.run_metadata["mlflow_version"] == version.version
+    run_tags = mlflow_run(client, first).data.tags
+    assert run_tags["registered_version"] == str(version.version)
+    assert run_tags["model_uri"] == version.uri
     assert first.model_version.model.name == version.name
 
 
@@ -161,11 +168,28 @@ def test_the_results_name_figures_model_and_what_to_open(first: Any) -> None:
     summary = first.outputs["evaluation"].load().summary
     assert f"{summary.test.macro_f1:.3f}" in text
     assert "no clinical use" in text
-    assert first.outputs["registered_version"].load().uri in text
+    assert f"load_model('{first.outputs['registered_version'].load().uri}')" in text
+    assert re.search(r"load_model\('models:/m-[0-9a-f]{32}'\)", text)
     assert "mlflow ui --backend-store-uri sqlite:///mlflow.db" in text
     pages = re.findall(r"file://(\S+)", text)
     assert len(pages) == len(first.outputs)
     assert all(Path(page).is_file() for page in pages)
+
+
+def test_a_finished_run_is_recorded_with_its_commit_only_where_it_saw_real_images(
+    workplace: Any, first: Any, root: Path
+) -> None:
+    """The last check refuses it, so that all the others found it true."""
+    spec = importlib.util.spec_from_file_location("recording", root / "benchmarks/recording.py")
+    assert spec is not None
+    assert spec.loader is not None
+    recording = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(recording)
+    state = code_state()
+    run = recording.find_run(first.name)
+    assert recording.commit_of(run) == (state.commit[:7], state.dirty)
+    with pytest.raises(ValueError, match="synthetic images only"):
+        recording.record(str(workplace.folder / "config.yaml"), first.name)
 
 
 def test_nothing_temporary_is_left(workplace: Any, first: Any) -> None:
@@ -183,6 +207,8 @@ def test_nothing_changed_re_runs_register_alone(
     run = mlflow_run(client, second)
     original = mlflow_run(client, first)
     assert run.data.tags["trained_by_run"] == original.info.run_id
+    for tag in ("registered_version", "model_uri"):
+        assert run.data.tags[tag] == original.data.tags[tag]
     assert run.data.params == original.data.params
     assert run.data.metrics == original.data.metrics
     assert {"curves/finetune_curves.png", "evaluation/report.json"} <= set(
@@ -191,7 +217,11 @@ def test_nothing_changed_re_runs_register_alone(
 
 
 def test_a_changed_value_re_runs_its_step_and_what_follows(workplace: Any) -> None:
-    assert workplace.run(evaluate={"calibration_bins": 5}).executed == {"evaluate", "register"}
+    run = workplace.run(evaluate={"calibration_bins": 5})
+    assert run.executed == {"evaluate", "register"}
+    version = run.outputs["registered_version"].load()
+    assert not version.created
+    assert version.tags["test.ece"] == f"{run.outputs['evaluation'].load().summary.test.ece:.4f}"
 
 
 def test_a_critical_failure_stops_the_run_and_leaves_its_report(workplace: Any) -> None:
