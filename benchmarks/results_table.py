@@ -93,7 +93,7 @@ ENGLISH = Language(
     ),
     compared=(
         "±: standard error, from {resamples} bootstrap resamples of the lesion groups. ✓: ours is no "
-        "worse than that baseline within one standard error; ✗: it is worse. The baselines ({what}) "
+        "worse than that baseline within one standard error; ✗: worse by more. The baselines ({what}) "
         "were tested on splits of their own: {splits}."
     ),
     rows=(
@@ -133,7 +133,7 @@ SPANISH = Language(
     ),
     compared=(
         "±: error estándar, de {resamples} remuestreos bootstrap de los grupos de lesiones. ✓: la "
-        "cifra no es peor que la de esa referencia dentro de un error estándar; ✗: es peor. Las "
+        "cifra no es peor que la de esa referencia dentro de un error estándar; ✗: es peor por más. Las "
         "referencias («{what}») se probaron en particiones propias: «{splits}»."
     ),
     rows=(
