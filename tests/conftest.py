@@ -24,6 +24,8 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     os.environ |= {
         "ZENML_CONFIG_PATH": str(home / "zenml"),
+        # A worker of xdist has no main module that ZenML could tell the root from.
+        "ZENML_CUSTOM_SOURCE_ROOT": str(ROOT),
         "ZENML_ANALYTICS_OPT_IN": "false",
         "ZENML_LOGGING_VERBOSITY": "WARNING",
         "ZENML_AUTO_OPEN_DASHBOARD": "false",

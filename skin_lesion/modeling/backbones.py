@@ -282,6 +282,7 @@ def _download(config: BackboneConfig) -> Path:
     path = _keras_home() / "models" / spec.weights_file
     if path.is_file() and (md5 is None or _checksum(path, "md5") == md5):
         return path
+    path.parent.mkdir(parents=True, exist_ok=True)  # or Keras would fall back on a folder in /tmp
     try:
         partial = keras.utils.get_file(
             fname=f"{spec.weights_file}.{os.getpid()}.partial",
