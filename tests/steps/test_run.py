@@ -19,8 +19,8 @@ def store(path: str, *, is_local: bool) -> SimpleNamespace:
 
 def test_checkpoints_lie_beside_a_local_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(_run.CHECKPOINTS_VARIABLE, raising=False)
-    use_stack(monkeypatch, artifact_store=store("/work/store", is_local=True))
-    assert _run.checkpoint_root() == Path("/work/checkpoints")
+    use_stack(monkeypatch, artifact_store=store("/data/store", is_local=True))
+    assert _run.checkpoint_root() == Path("/data/checkpoints")
 
 
 def test_checkpoints_of_a_remote_store_lie_on_this_machine(
