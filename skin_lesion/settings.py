@@ -235,7 +235,8 @@ class TrainConfig(Settings):
         dropout: Rate before the classification layer.
         gradient_clip_norm: Largest global norm of the gradient; None leaves it alone.
         precision: Keras dtype policy of the training computation.
-        jit_compile: Compile with XLA: None means on accelerators only, since it is slower on a CPU.
+        jit_compile: Compile with XLA: None leaves it to JAX; TensorFlow never does, since it has no
+            XLA kernel for the augmentation.
         workers: Loader threads; 0 loads in the training thread.
     """
 
