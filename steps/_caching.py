@@ -68,6 +68,11 @@ def code_version() -> str:
     )
 
 
+def training_code() -> str:
+    """Hash of the code that trains alone: checkpoints outlive a change of what is made of them."""
+    return library_fingerprint("modeling.train")
+
+
 def _closure(modules: tuple[str, ...], root: Path) -> Iterator[tuple[str, bytes]]:
     """Yield (path below root, source) of each file in the static import closure."""
     pending = [f"{PACKAGE}.{name}" for name in modules]

@@ -12,7 +12,7 @@ from zenml.client import Client
 
 from skin_lesion import tracking
 from skin_lesion.modeling.train import RunContext
-from steps._caching import code_version
+from steps._caching import training_code
 
 CHECKPOINTS_VARIABLE = "SKIN_LESION_CHECKPOINTS"
 
@@ -64,7 +64,7 @@ def run_context() -> RunContext:
     """Where a training phase reports to."""
     return RunContext(
         checkpoint_root=checkpoint_root(),
-        code_version=code_version(),
+        code_version=training_code(),
         run_id=tracking.active_run_id(),
         on_epoch=lambda record: tracking.log_epochs([record]),
         # Whoever switches the cache off for this step wants it to work, not to find its results.

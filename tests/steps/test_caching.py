@@ -15,7 +15,13 @@ from steps import (
     validate,
     warmup_train,
 )
-from steps._caching import PACKAGE, code_version, library_cache, library_fingerprint
+from steps._caching import (
+    PACKAGE,
+    code_version,
+    library_cache,
+    library_fingerprint,
+    training_code,
+)
 
 CACHED_STEPS = {
     "ingest": ingest.ingest,
@@ -119,6 +125,14 @@ def test_a_file_that_a_step_depends_on_re_runs_it(
 
 def test_editing_the_evaluation_retrains_nothing(library: Path) -> None:
     assert steps_that_see("evaluation/report.py", library) == {"evaluate"}
+
+
+def test_checkpoints_outlive_a_change_of_the_export(library: Path) -> None:
+    """A night's training is not lost because of how the bundle is written."""
+    before = library_fingerprint("modeling.train", root=library)
+    with (library / PACKAGE / "modeling/export.py").open("a") as file:
+        file.write("\n# edited\n")
+    assert training_code() == before == library_fingerprint("modeling.train", root=library)
 
 
 def test_editing_the_checks_re_runs_them_alone(library: Path) -> None:
