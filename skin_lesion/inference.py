@@ -12,42 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skin_lesion.data.images import ImageError, PixelSpec, read_pixels
+from skin_lesion.decisions import malignant_probability, softmax
 from skin_lesion.explain.gradcam import Heat, class_activation
-from skin_lesion.labels import LABEL_INDEX, LABELS, MALIGNANT_INDICES, NUM_CLASSES
+from skin_lesion.labels import LABEL_INDEX, LABELS, NUM_CLASSES
 from skin_lesion.modeling.bundle import Contract, ModelBundle
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, InferRequest
 
 Status = Literal["ok", "unreadable", "cannot_assess"]
-
-
-def softmax(
-    logits: NDArray[np.floating], temperature: float | NDArray[np.float64] = 1.0
-) -> NDArray[np.float64]:
-    """Probabilities of logits divided by a temperature.
-
-    Args:
-        logits: Shape (N, classes).
-        temperature: Above 0; above 1 it softens, below 1 it sharpens. One for all rows, or one for
-            each, shape (N,).
-
-    Returns:
-        Shape (N, classes); each row sums to 1.
-    """
-    scaled = logits.astype(np.float64) / np.reshape(temperature, (-1, 1))
-    # Subtracting the largest logit changes nothing but keeps the exponential from overflowing.
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return probabilities
-
-
-def malignant_probability(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Summed probability of the malignant classes, shape (N, 7) to (N,)."""
-    summed = probabilities[:, list(MALIGNANT_INDICES)].sum(axis=1)
-    # Rounding may carry the sum a hair above 1.
-    bounded: NDArray[np.float64] = np.minimum(summed, 1.0)
-    return bounded
 
 
 @dataclass(frozen=True)

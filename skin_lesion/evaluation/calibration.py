@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from skin_lesion.decisions import softmax
 from skin_lesion.evaluation.summary import CalibrationFigures
-from skin_lesion.inference import softmax
 
 # A model worse than chance would be fitted to an endless temperature.
 TEMPERATURE_BOUNDS = (0.05, 20.0)

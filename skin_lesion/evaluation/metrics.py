@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skin_lesion.decisions import malignant_probability, softmax
 from skin_lesion.evaluation.calibration import expected_calibration_error, negative_log_likelihood
 from skin_lesion.evaluation.summary import ClassFigures, SplitFigures
-from skin_lesion.inference import malignant_probability, softmax
 from skin_lesion.labels import LABEL_INDEX, LABELS, MALIGNANT_INDICES, MELANOMA_INDEX, NUM_CLASSES
 
 Truth = NDArray[np.int64]

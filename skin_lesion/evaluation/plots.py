@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skin_lesion.decisions import softmax
 from skin_lesion.evaluation.calibration import reliability_bins
 from skin_lesion.evaluation.metrics import true_classes
 from skin_lesion.evaluation.style import (
@@ -21,7 +22,6 @@ from skin_lesion.evaluation.style import (
     png,
 )
 from skin_lesion.evaluation.summary import ReportSummary, SplitFigures
-from skin_lesion.inference import softmax
 from skin_lesion.labels import LABELS
 
 

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest
 from skin_lesion.data.split_table import SplitName, SplitTable
+from skin_lesion.decisions import softmax
 from skin_lesion.evaluation.calibration import calibrate
 from skin_lesion.evaluation.html import render
 from skin_lesion.evaluation.metrics import measure, true_classes
 from skin_lesion.evaluation.plots import draw_all
 from skin_lesion.evaluation.summary import ReportSummary
-from skin_lesion.inference import ServingModel, softmax
+from skin_lesion.inference import ServingModel
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.settings import EvaluateConfig

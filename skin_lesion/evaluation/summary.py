@@ -6,15 +6,9 @@ schema is `ReportSummary.model_json_schema()`.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from skin_lesion.evaluation.figures import Figures
 
 SCHEMA_VERSION = 1
-
-
-class Figures(BaseModel):
-    """Base of every block of figures: immutable, and unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ClassFigures(Figures):

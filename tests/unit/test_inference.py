@@ -10,7 +10,8 @@ from PIL import Image
 from scipy.special import softmax as scipy_softmax
 
 from skin_lesion.data.images import ImageError, PixelSpec, read_pixels
-from skin_lesion.inference import Predictor, ServingModel, malignant_probability, softmax
+from skin_lesion.decisions import malignant_probability, softmax
+from skin_lesion.inference import Predictor, ServingModel
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from skin_lesion.decisions import softmax
 from skin_lesion.evaluation.calibration import (
     TEMPERATURE_BOUNDS,
     calibrate,
@@ -9,7 +10,6 @@ from skin_lesion.evaluation.calibration import (
     negative_log_likelihood,
     reliability_bins,
 )
-from skin_lesion.inference import softmax
 
 
 def drawn_from_own_probabilities(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

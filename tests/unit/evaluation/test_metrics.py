@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
+from skin_lesion.decisions import softmax
 from skin_lesion.evaluation.metrics import binary_auc, brier_score, confusion_counts, measure
-from skin_lesion.inference import softmax
 from skin_lesion.labels import LABELS, MALIGNANT_INDICES, MELANOMA_INDEX
 
 TEMPERATURE = 1.7

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from skin_lesion.decisions import softmax
 from skin_lesion.evaluation import plots
 from skin_lesion.evaluation.curves import training_curves
 from skin_lesion.evaluation.metrics import measure
-from skin_lesion.inference import softmax
 from skin_lesion.modeling.history import EpochRecord, History
 
 

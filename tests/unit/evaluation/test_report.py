@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from skin_lesion.decisions import softmax
 from skin_lesion.evaluation.report import EvaluationReport, evaluate
 from skin_lesion.evaluation.summary import ReportSummary
-from skin_lesion.inference import softmax
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.settings import EvaluateConfig
