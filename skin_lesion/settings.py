@@ -284,14 +284,72 @@ class FinetuneConfig(TrainConfig):
 
 
 class EvaluateConfig(Settings):
-    """How the serving export is measured.
+    """How the serving export is measured, and what is frozen on validation.
 
     Attributes:
         batch_size: Images in a forward pass.
-        calibration_folds: Lesion-grouped folds used to cross-fit the temperature.
+        resamples: Bootstrap resamples over lesions, for every 95 % interval.
+        calibration_folds: Lesion-grouped folds for whatever is fitted on validation.
         calibration_bins: Equal-mass bins of reliability diagrams and of the calibration error.
+        acceptance: Share of the validation images that the gates for quality and for likeness to
+            the training pictures accept together.
+        quality_share: Share of what they refuse that the gate for quality may refuse.
+        min_short_side: Shortest side of a source picture that is assessed, in pixels.
+        max_aspect: Largest ratio of a source picture's sides that is assessed.
+        neighbours: Rank of the neighbour whose distance tells how unlike the training pictures a
+            picture is.
+        outlier_crops: Crops of photographs without a lesion, against which the gate is chosen and
+            measured.
+        set_error: Share of the images of a class whose prediction set may miss it.
+        high_accuracy: Accuracy that answers of high confidence have to reach on validation.
+        medium_accuracy: Accuracy that answers of high or medium confidence have to reach together.
+        min_group_images: A subgroup with fewer images is listed, but not reported on.
+        min_group_positives: Nor is one with fewer malignant images.
+        robustness_images: Test images that the perturbations are tried on.
+        explained_images: Most pictures for each check of the heat-maps.
+        gallery_images: Successes and failures shown of each class.
     """
 
     batch_size: int = Field(default=16, ge=1)
+    resamples: int = Field(default=2000, ge=100)
     calibration_folds: int = Field(default=5, ge=2)
     calibration_bins: int = Field(default=15, ge=2)
+    acceptance: float = Field(default=0.95, gt=0.0, lt=1.0)
+    quality_share: float = Field(default=0.2, ge=0.0, le=1.0)
+    min_short_side: int = Field(default=100, ge=1)
+    max_aspect: float = Field(default=2.0, gt=1.0)
+    neighbours: int = Field(default=10, ge=1)
+    outlier_crops: int = Field(default=600, ge=500)
+    set_error: float = Field(default=0.1, gt=0.0, lt=1.0)
+    high_accuracy: float = Field(default=0.9, gt=0.0, lt=1.0)
+    medium_accuracy: float = Field(default=0.75, gt=0.0, lt=1.0)
+    min_group_images: int = Field(default=30, ge=1)
+    min_group_positives: int = Field(default=10, ge=1)
+    robustness_images: int = Field(default=250, ge=10)
+    explained_images: int = Field(default=60, ge=5)
+    gallery_images: int = Field(default=4, ge=1)
+
+
+class GateConfig(Settings):
+    """The least that a model has to reach on the test split to be fit for production.
+
+    The figures are those below which the seed of this project, or a plain baseline, does better.
+
+    Attributes:
+        min_macro_f1: Mean F1 over classes.
+        min_balanced_accuracy: Mean recall over classes.
+        min_melanoma_auc: Melanoma against the rest.
+        min_melanoma_sensitivity: At the threshold frozen for 95 % on validation.
+        min_worst_subgroup_auc: Malignant against benign in the worst subgroup that is large enough
+            to report.
+        max_ece: Expected calibration error.
+        max_regression: How much worse than the production model a figure may be.
+    """
+
+    min_macro_f1: float = Field(default=0.60, ge=0.0, le=1.0)
+    min_balanced_accuracy: float = Field(default=0.60, ge=0.0, le=1.0)
+    min_melanoma_auc: float = Field(default=0.85, ge=0.0, le=1.0)
+    min_melanoma_sensitivity: float = Field(default=0.85, ge=0.0, le=1.0)
+    min_worst_subgroup_auc: float = Field(default=0.75, ge=0.0, le=1.0)
+    max_ece: float = Field(default=0.06, ge=0.0, le=1.0)
+    max_regression: float = Field(default=0.01, ge=0.0, le=1.0)

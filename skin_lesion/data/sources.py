@@ -184,20 +184,20 @@ def _local_path(config: SourceConfig) -> Path:
 def _open_path(
     path: Path, config: SourceConfig, ingest: IngestConfig, seed: int
 ) -> Iterator[Source]:
-    entries = _list_entries(path, ingest.max_archive_bytes)
+    entries = list_entries(path, ingest.max_archive_bytes)
     with Reader(ingest.max_file_bytes) as reader:
         table = _metadata_entry(path, entries)
         metadata = select_lesions(_read_metadata(path, table, reader), config.max_images, seed)
         yield Source(
             metadata,
-            _match_pictures(entries, metadata["image_id"]),
+            match_pictures(entries, metadata["image_id"]),
             find_terms(set(metadata["image_id"]), set(metadata["lesion_id"]), table, entries),
             config.kind,
             reader,
         )
 
 
-def _list_entries(path: Path, max_archive_bytes: int) -> list[Entry]:
+def list_entries(path: Path, max_archive_bytes: int) -> list[Entry]:
     """Everything in a folder or zip, and in the zips that lie in the folder."""
     if not path.is_dir():
         return list(list_zip(path, max_archive_bytes=max_archive_bytes))
@@ -298,7 +298,7 @@ def _metadata_entry(path: Path, entries: list[Entry]) -> Entry:
     return min(candidates, key=lambda candidate: candidate[:2])[2]
 
 
-def _match_pictures(entries: list[Entry], image_ids: pd.Series[str]) -> dict[str, Entry]:
+def match_pictures(entries: list[Entry], image_ids: pd.Series[str]) -> dict[str, Entry]:
     """Find the picture of each image id, whatever its folder and case."""
     wanted = {image_id.lower(): image_id for image_id in image_ids}
     best: dict[str, tuple[int, str, Entry]] = {}

@@ -1,0 +1,218 @@
+"""Labelled pictures from elsewhere, on which a finished model is measured.
+
+They are read on the same path as every other picture, reduced to the source size that the model was
+trained for, and take part in no fit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skin_lesion.data.archives import SourceError
+from skin_lesion.data.decoding import Decoded, Limits, Rejection, RowChunk, RowFile, decode_rows
+from skin_lesion.data.images import PixelSpec
+from skin_lesion.data.manifest import QUARANTINE_COLUMNS
+from skin_lesion.data.parallel import map_chunks
+from skin_lesion.data.sources import list_entries, match_pictures
+from skin_lesion.labels import LABELS
+from skin_lesion.settings import IngestConfig
+
+_IMAGE_NAMES = ("image_id", "image", "isic_id", "image_name", "filename", "file", "path")
+_LABEL_NAMES = ("dx", "label", "diagnosis", "class", "target")
+_OTHER_NAMES = {
+    "lesion_id": ("lesion_id", "lesion"),
+    "age": ("age", "age_approx"),
+    "sex": ("sex", "gender"),
+    "localization": ("localization", "anatom_site_general", "site"),
+}
+_CHUNK_PICTURES = 64
+
+
+@dataclass(frozen=True)
+class ExternalSet:
+    """Labelled pictures at a model's input size.
+
+    Attributes:
+        table: One row for each usable picture: `image_id`, `lesion_id`, `dx`, `age`, `sex`,
+            `localization`, `width` and `height` of the source. Where no lesion is named, each
+            picture counts as a lesion of its own.
+        pixels: Shape (N, H, W, 3), RGB.
+        put_aside: One row for each that could not be used, with `QUARANTINE_COLUMNS`.
+    """
+
+    table: pd.DataFrame
+    pixels: NDArray[np.uint8]
+    put_aside: pd.DataFrame
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Codes of the classes that occur, in label order."""
+        found = set(self.table["dx"])
+        return tuple(label for label in LABELS if label in found)
+
+
+def read_labels(path: Path, mapping: Mapping[str, str]) -> pd.DataFrame:
+    """Read which picture shows what.
+
+    Two layouts are understood: a column with the diagnosis (`dx`, `label`, `diagnosis`, `class` or
+    `target`), or one column for each class as in the ISIC challenges, with the largest value at the
+    true one.
+
+    Args:
+        path: CSV file with a header. The picture is named, with or without a suffix, by a column
+            `image_id`, `image`, `isic_id`, `image_name`, `filename`, `file` or `path`.
+        mapping: Other names of diagnoses, in lower case, to class codes; an empty code leaves the
+            picture out, since it shows none of the seven classes.
+
+    Returns:
+        Columns `image_id`, `lesion_id`, `dx`, `age`, `sex`, `localization`.
+
+    Raises:
+        SourceError: The file is missing or no such table, or it holds a diagnosis that is neither
+            a class nor mapped to one.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise SourceError(f"{path} cannot be read as a CSV file: {error}") from error
+    table = table.rename(columns=lambda name: str(name).strip().lower())
+    image = _column(table, _IMAGE_NAMES)
+    if image is None:
+        raise SourceError(
+            f"{path} has the columns {list(table.columns)}; none of them names the picture: "
+            f"expected one of {', '.join(_IMAGE_NAMES)}"
+        )
+    for code in mapping.values():
+        if code and code not in LABELS:
+            raise SourceError(f"the mapping leads to {code!r}; expected one of {', '.join(LABELS)}")
+    frame = pd.DataFrame({"image_id": [Path(name.strip()).stem for name in table[image]]})
+    frame["dx"] = [mapping.get(dx, dx) for dx in _diagnoses(table, path)]
+    for name, candidates in _OTHER_NAMES.items():
+        found = _column(table, candidates)
+        frame[name] = table[found].str.strip() if found else ""
+    unknown = sorted(set(frame["dx"]) - {*LABELS, ""})
+    if unknown:
+        shown = ", ".join(map(repr, unknown[:10]))
+        raise SourceError(
+            f"{path} holds the diagnoses {shown}, which are none of {', '.join(LABELS)}; map each "
+            "to a class, or to nothing to leave its pictures out, as in --map nevus=nv --map scc="
+        )
+    frame = frame[frame["dx"] != ""].reset_index(drop=True)
+    if frame.empty:
+        raise SourceError(f"{path} labels no picture of any of the seven classes")
+    if frame["image_id"].duplicated().any():
+        twice = frame.loc[frame["image_id"].duplicated(), "image_id"].iloc[0]
+        raise SourceError(
+            f"{path} labels {twice!r} more than once; leave one line for each picture"
+        )
+    frame["lesion_id"] = frame["lesion_id"].where(frame["lesion_id"] != "", frame["image_id"])
+    frame["age"] = pd.to_numeric(frame["age"], errors="coerce")
+    sex = frame["sex"].str.lower()
+    frame["sex"] = sex.where(sex.isin(("male", "female")), "unknown")
+    frame["localization"] = frame["localization"].str.lower().replace("", "unknown")
+    return frame[["image_id", "lesion_id", "dx", "age", "sex", "localization"]]
+
+
+def read_external(
+    pictures: Path, labels: pd.DataFrame, spec: PixelSpec, limits: IngestConfig, work_dir: Path
+) -> ExternalSet:
+    """Decode every labelled picture of a folder or zip.
+
+    Args:
+        pictures: Folder or zip; a zip is not trusted.
+        labels: Made by `read_labels`.
+        spec: Input of the model, with the source size it was trained for.
+        limits: What is accepted as a picture, and the number of processes.
+        work_dir: Where the pixels are kept while they are used.
+
+    Raises:
+        SourceError: The folder or zip is missing or not to be trusted, or no picture is usable.
+    """
+    if not pictures.exists():
+        raise SourceError(f"{pictures} does not exist; name the folder or zip with the pictures")
+    entries = match_pictures(list_entries(pictures, limits.max_archive_bytes), labels["image_id"])
+    present = labels[labels["image_id"].isin(list(entries))].reset_index(drop=True)
+    absent = [
+        (image_id, "", "missing", "the labels name it, but there is no such file")
+        for image_id in labels["image_id"]
+        if image_id not in entries
+    ]
+    if present.empty:
+        raise SourceError(
+            f"{pictures} holds none of the {len(labels)} labelled pictures; the first is called "
+            f"{labels['image_id'].iloc[0]!r}"
+        )
+    located = [entries[image_id] for image_id in present["image_id"]]
+    path = work_dir / "external.npy"
+    rows = np.lib.format.open_memmap(
+        path, "w+", np.uint8, (len(located), spec.height, spec.width, 3)
+    )
+    target = RowFile(path, rows.offset)
+    accepted = Limits(limits.max_file_bytes, limits.max_pixels)
+    found: list[Decoded | Rejection] = []
+    work = _Decoding(spec, accepted, target)
+    chunks = [
+        RowChunk(i, located[i : i + _CHUNK_PICTURES])
+        for i in range(0, len(located), _CHUNK_PICTURES)
+    ]
+    for part in map_chunks(work, chunks, limits.workers):
+        found.extend(part)
+    rejected = [
+        (image_id, entry.name, item.reason, item.detail)
+        for image_id, entry, item in zip(present["image_id"], located, found, strict=True)
+        if isinstance(item, Rejection)
+    ]
+    put_aside = pd.DataFrame(
+        sorted([*absent, *rejected]), columns=list(QUARANTINE_COLUMNS), dtype="str"
+    )
+    sound = np.array([isinstance(item, Decoded) for item in found])
+    if not sound.any():
+        raise SourceError(
+            f"none of the {len(located)} pictures of {pictures} can be used; the first: "
+            f"{rejected[0][1]}: {rejected[0][3]}"
+        )
+    decoded = [item for item in found if isinstance(item, Decoded)]
+    table = present[sound].reset_index(drop=True)
+    table = table.assign(
+        width=[item.width for item in decoded], height=[item.height for item in decoded]
+    )
+    pixels = rows if sound.all() else np.asarray(rows[sound])
+    return ExternalSet(table, pixels, put_aside)
+
+
+@dataclass(frozen=True)
+class _Decoding:
+    """`decode_rows` with all but the chunk settled; goes to worker processes."""
+
+    spec: PixelSpec
+    limits: Limits
+    target: RowFile
+
+    def __call__(self, chunk: RowChunk) -> list[Decoded | Rejection]:
+        return decode_rows(chunk, self.spec, self.limits, self.target)
+
+
+def _column(table: pd.DataFrame, names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if name in table.columns), None)
+
+
+def _diagnoses(table: pd.DataFrame, path: Path) -> list[str]:
+    name = _column(table, _LABEL_NAMES)
+    if name is not None:
+        return [str(dx).strip().lower() for dx in table[name]]
+    classes = [label for label in LABELS if label in table.columns]
+    if len(classes) < 2:
+        raise SourceError(
+            f"{path} has the columns {list(table.columns)}; none of them holds the diagnosis: "
+            f"expected one of {', '.join(_LABEL_NAMES)}, or one column for each class"
+        )
+    values = table[classes].apply(pd.to_numeric, errors="coerce")
+    if values.isna().any(axis=None):
+        raise SourceError(f"{path} has a cell in {', '.join(classes)} that is no number")
+    # A row of zeros shows none of these classes.
+    best = values.idxmax(axis=1).where(values.max(axis=1) > 0, "")
+    return [str(label) for label in best]

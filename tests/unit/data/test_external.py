@@ -1,0 +1,113 @@
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skin_lesion.data.archives import SourceError
+from skin_lesion.data.external import read_external, read_labels
+from skin_lesion.data.images import PixelSpec, read_pixels
+from skin_lesion.settings import IngestConfig
+
+SPEC = PixelSpec(height=24, width=32, resize_mode="stretch", source_height=48, source_width=64)
+
+
+def jpeg(seed: int, width: int = 64, height: int = 48) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+def labels_file(folder: Path, text: str) -> Path:
+    path = folder / "labels.csv"
+    path.write_text(text)
+    return path
+
+
+def test_a_column_with_the_diagnosis_is_understood(tmp_path: Path) -> None:
+    path = labels_file(
+        tmp_path, "Filename,Diagnosis,age,sex\na.jpg,MEL,50,Male\nsub/b.png, nv ,,f\n"
+    )
+    table = read_labels(path, {})
+    assert table["image_id"].tolist() == ["a", "b"]
+    assert table["dx"].tolist() == ["mel", "nv"]
+    assert table["lesion_id"].tolist() == ["a", "b"]
+    assert table["age"].iloc[0] == 50
+    assert np.isnan(table["age"].iloc[1])
+    assert table["sex"].tolist() == ["male", "unknown"]
+
+
+def test_one_column_for_each_class_is_understood(tmp_path: Path) -> None:
+    path = labels_file(tmp_path, "image,MEL,NV,SCC\nx,1.0,0.0,0.0\ny,0.0,1.0,0.0\nz,0,0,1\n")
+    table = read_labels(path, {})
+    assert dict(zip(table["image_id"], table["dx"], strict=True)) == {"x": "mel", "y": "nv"}
+
+
+def test_other_names_are_mapped_and_an_empty_code_leaves_a_picture_out(tmp_path: Path) -> None:
+    path = labels_file(tmp_path, "image,label\na,nevus\nb,melanoma\nc,scc\n")
+    table = read_labels(path, {"nevus": "nv", "melanoma": "mel", "scc": ""})
+    assert table["dx"].tolist() == ["nv", "mel"]
+
+
+@pytest.mark.parametrize(
+    ("text", "mapping", "message"),
+    [
+        ("image,label\na,wart\n", {}, "'wart'.*--map"),
+        ("image,label\na,wart\n", {"wart": "verruca"}, "'verruca'; expected one of akiec"),
+        ("picture,label\na,nv\n", {}, "none of them names the picture"),
+        ("image,what\na,nv\n", {}, "none of them holds the diagnosis"),
+        ("image,label\na,nv\na.jpg,mel\n", {}, "labels 'a' more than once"),
+        ("image,mel,nv\na,x,1\n", {}, "that is no number"),
+        ("image,mel,nv\na,0,0\n", {}, "labels no picture"),
+        ("", {}, "cannot be read"),
+    ],
+)
+def test_labels_that_cannot_be_used_are_refused(
+    text: str, mapping: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SourceError, match=message):
+        read_labels(labels_file(tmp_path, text), mapping)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_pictures_are_read_as_serving_reads_them(packed: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    (folder / "sub").mkdir(parents=True)
+    files = {"a.jpg": jpeg(1), "sub/b.JPG": jpeg(2, 256, 192), "c.jpg": b"\xff\xd8 no picture"}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    pictures = folder
+    if packed:
+        pictures = tmp_path / "pictures.zip"
+        with zipfile.ZipFile(pictures, "w") as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+    labels = read_labels(labels_file(tmp_path, "image,dx\na,nv\nb,mel\nc,nv\nd,df\n"), {})
+    found = read_external(pictures, labels, SPEC, IngestConfig(workers=1), tmp_path)
+    assert found.table["image_id"].tolist() == ["a", "b"]
+    assert found.classes == ("mel", "nv")
+    assert found.table[["height", "width"]].to_numpy().tolist() == [[48, 64], [192, 256]]
+    assert dict(zip(found.put_aside["image_id"], found.put_aside["reason"], strict=True)) == {
+        "c": "unreadable",
+        "d": "missing",
+    }
+    for row, name in enumerate(("a.jpg", "sub/b.JPG")):
+        np.testing.assert_array_equal(found.pixels[row], read_pixels(files[name], SPEC))
+
+
+def test_a_folder_without_any_of_the_pictures_is_refused(tmp_path: Path) -> None:
+    labels = read_labels(labels_file(tmp_path, "image,dx\na,nv\n"), {})
+    with pytest.raises(SourceError, match="none of the 1 labelled pictures"):
+        read_external(tmp_path, labels, SPEC, IngestConfig(), tmp_path)
+    with pytest.raises(SourceError, match="does not exist"):
+        read_external(tmp_path / "nowhere", labels, SPEC, IngestConfig(), tmp_path)
+
+
+def test_pictures_none_of_which_can_be_used_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"nothing")
+    labels = read_labels(labels_file(tmp_path, "image,dx\na,nv\n"), {})
+    with pytest.raises(SourceError, match="none of the 1 pictures"):
+        read_external(tmp_path, labels, SPEC, IngestConfig(workers=1), tmp_path)
