@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from html import escape
+from numbers import Integral
 
 import pandas as pd
 
@@ -25,10 +26,9 @@ def paragraph(text: str) -> str:
 
 
 def facts(values: Mapping[str, object]) -> str:
-    """A table of names and values."""
-    return table(
-        ["What", "Value"], [[escape(name), _cell(value)] for name, value in values.items()]
-    )
+    """A table of names and values; what has no value says so."""
+    rows = [[escape(name.replace("_", " ")), _cell(value)] for name, value in values.items()]
+    return table(["What", "Value"], rows, widths=(24, 76))
 
 
 def frame(data: pd.DataFrame) -> str:
@@ -37,8 +37,14 @@ def frame(data: pd.DataFrame) -> str:
         i for i, dtype in enumerate(data.dtypes) if pd.api.types.is_numeric_dtype(dtype)
     )
     rows = [[_cell(value) for value in row] for row in data.itertuples(index=False)]
-    return table([str(name) for name in data.columns], rows, numbers)
+    return table([str(name).replace("_", " ") for name in data.columns], rows, numbers)
 
 
 def _cell(value: object) -> str:
+    if value is None:
+        return "not given"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Integral):
+        return f"{int(value):,}"
     return escape(f"{value:.4g}" if isinstance(value, float) else str(value))

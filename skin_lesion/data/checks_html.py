@@ -57,10 +57,11 @@ def _origin(synthetic: bool) -> str:
 
 def _verdict(report: ValidationReport) -> str:
     critical, warnings = len(report.critical_failures), len(report.warnings)
+    counted = f"{warnings} warning{'' if warnings == 1 else 's'}"
     if critical:
-        return mark("bad", f"Stopped: {critical} critical, {warnings} warnings")
+        return mark("bad", f"Stopped: {critical} critical, {counted}")
     if warnings:
-        return mark("look", f"Passed with {warnings} warnings")
+        return mark("look", f"Passed with {counted}")
     return mark("good", "Passed")
 
 

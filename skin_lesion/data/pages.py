@@ -17,7 +17,7 @@ p { margin: .3rem 0 .8rem; } .quiet { color: #5b6675; }
 .card b { display: block; font-size: 1.5rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
 table { border-collapse: collapse; width: 100%; } caption { text-align: left; color: #5b6675; }
 th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid #e6eaef;
-  vertical-align: top; overflow-wrap: anywhere; } th { color: #5b6675; font-weight: 600; border-bottom-color: #c4ccd6; }
+  vertical-align: top; overflow-wrap: anywhere; } th { overflow-wrap: break-word; color: #5b6675; font-weight: 600; border-bottom-color: #c4ccd6; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .bar { background: #eef1f5; border-radius: .25rem; min-width: 8rem; }
 .bar i { display: block; height: .8rem; border-radius: .25rem; background: #3b6ea8; }
