@@ -1,0 +1,49 @@
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy.stats import binomtest
+
+from skin_lesion.decisions import Calibrator, softmax
+from skin_lesion.evaluation.calibration_plots import draw_calibration, top_reliability, wilson_ends
+from skin_lesion.evaluation.sample import Sample
+from skin_lesion.labels import LABELS
+
+
+def sample_of(n: int, classes: int) -> Sample:
+    logits = np.random.default_rng(0).normal(0, 2, (n, 7))
+    rows = pd.DataFrame(
+        {
+            "image_id": [f"i{i}" for i in range(n)],
+            "lesion_id": [f"l{i // 2}" for i in range(n)],
+            "group": [f"l{i // 2}" for i in range(n)],
+            "dx": [LABELS[i % classes] for i in range(n)],
+        }
+    )
+    return Sample(rows, logits, softmax(logits), np.zeros((n, 1), np.float32))
+
+
+def test_wilson_ends_are_those_of_scipy():
+    hits, n = np.array([0, 3, 10, 1]), np.array([5, 7, 10, 1])
+    low, high = wilson_ends(hits / n, n)
+    for i in range(len(n)):
+        ends = binomtest(int(hits[i]), int(n[i])).proportion_ci(method="wilson")
+        assert (low[i], high[i]) == pytest.approx((ends.low, ends.high))
+
+
+@pytest.mark.parametrize(("n", "classes"), [(200, 7), (1, 1)])
+def test_every_diagram_is_drawn_even_of_few_images(n, classes):
+    pictures = draw_calibration(sample_of(n, classes), bins=10, where="test split")
+    assert list(pictures) == ["reliability", "reliability_malignant", "reliability_classes"]
+    for picture in pictures.values():
+        assert min(Image.open(BytesIO(picture)).size) > 400
+
+
+def test_calibrating_moves_the_points_and_equal_samples_give_equal_bytes():
+    sample = sample_of(80, 7)
+    first, again = (top_reliability(sample, bins=5, where="x") for _ in range(2))
+    assert first == again
+    softer = sample.calibrated(Calibrator(temperature=3.0))
+    assert top_reliability(softer, bins=5, where="x") != first
