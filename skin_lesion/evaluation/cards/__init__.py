@@ -1,0 +1,1 @@
+"""What goes with a model: its card, the data sheet of its data set, and filled-in checklists."""

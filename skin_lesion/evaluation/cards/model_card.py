@@ -1,0 +1,235 @@
+"""The model card (Mitchell et al., "Model Cards for Model Reporting", FAT* 2019)."""
+
+from skin_lesion.data.split_table import SPLITS
+from skin_lesion.evaluation.cards.facts import CardFacts
+from skin_lesion.evaluation.cards.model_card_results import results
+from skin_lesion.evaluation.cards.writing import (
+    banner,
+    bullets,
+    class_name,
+    code,
+    document,
+    plain,
+    section,
+    table,
+    to_html,
+)
+from skin_lesion.labels import LABELS, MALIGNANT
+
+LICENCE_TEXT = {
+    "CC-BY-NC-4.0": (
+        "**Non-commercial use only.** The pictures are under CC BY-NC 4.0, and every model trained "
+        "on them is treated as bound by the same terms; whoever shares either names the authors of "
+        "the data set."
+    ),
+    "unknown": (
+        "Clear it with whoever provided the pictures before a model trained on them leaves your "
+        "hands."
+    ),
+}
+_OUT_OF_SCOPE = (
+    "lesions without pigment, and lesions under nails, on the eye or on mucosa: none was in the "
+    "training pictures",
+    "clinical photographs, phone pictures, and anything taken without a dermatoscope",
+    "any diagnosis other than the seven classes, such as squamous cell carcinoma, Merkel cell "
+    "carcinoma or inflammatory disease: the model has no answer for them and gives one of its "
+    "seven all the same, unless the gate below stops it",
+    "pictures of whole body regions, of several lesions, or of histological slides",
+    "deciding alone: triage, screening of people without symptoms, or advice to patients",
+)
+_ETHICS = (
+    "A melanoma that is called benign can cost a life; a naevus that is called malignant costs a "
+    "scar and a fright. The operating points show both sides; no single threshold is right for all.",
+    "People tend to follow a machine's answer even where it is wrong (automation bias). The whole "
+    "differential is shown, never the top class alone, and confidence is kept apart from danger.",
+    "Skin tones that are rare in the training pictures are likely to be served worse, and these data "
+    "cannot show by how much.",
+    "No age, sex, body site or way of confirming the diagnosis is an input: pixels alone are.",
+)
+
+
+def model_card(facts: CardFacts) -> str:
+    """The card in Markdown."""
+    return document(
+        f"Model card: {plain(facts.identity.name)}",
+        [
+            banner(facts.data.synthetic),
+            section("Model", _model(facts)),
+            section("Intended use", _intended(facts)),
+            section("Out of scope", "Not for:", bullets(_OUT_OF_SCOPE)),
+            section("Data and licence", *_data(facts)),
+            section("Splits", *_splits(facts)),
+            section("Training", _training(facts)),
+            *results(facts),
+            section("Limits", bullets(_limits(facts))),
+            section("Ethics", bullets(_ETHICS)),
+            section("Change record", _changes(facts)),
+            section("Citation", plain(facts.data.citation)),
+        ],
+    )
+
+
+def model_card_html(facts: CardFacts) -> str:
+    """The card as one page."""
+    return to_html(model_card(facts))
+
+
+def _model(facts: CardFacts) -> str:
+    identity, model = facts.identity, facts.model
+    version = "not registered yet" if identity.version is None else str(identity.version)
+    cut = f", cut at {plain(model.feature_layer)}" if model.feature_layer else ""
+    rows = [
+        ["Name, version", f"{plain(identity.name)}, {version}"],
+        ["Evaluated on", plain(identity.date)],
+        ["Kind", "Convolutional neural network for images; seven classes, one label each"],
+        ["Backbone", f"{plain(model.backbone)}{cut}"],
+        ["Pretrained on", plain(model.pretrained_on)],
+        [
+            "Input",
+            f"RGB picture, {model.input_height} × {model.input_width} pixels (height × width), "
+            f"resize mode {plain(model.resize_mode)}",
+        ],
+        ["Output", "A calibrated probability for each class; they sum to 1"],
+        ["Classes", ", ".join(f"{class_name(label)}{_star(label)}" for label in LABELS)],
+        ["Bundle", code(identity.bundle_hash)],
+        ["Data", code(identity.data_fingerprint)],
+        ["Split", code(identity.split_hash)],
+        ["Code", code(identity.code_version)],
+        ["MLflow run", code(identity.run_id) if identity.run_id else "not tracked"],
+    ]
+    return table(["", ""], [[f"**{name}**", value] for name, value in rows]) + (
+        "\n\n\\* counted as malignant; their probabilities are summed to the malignant probability."
+    )
+
+
+def _star(label: str) -> str:
+    return "\\*" if label in MALIGNANT else ""
+
+
+def _intended(facts: CardFacts) -> str:
+    if facts.data.synthetic:
+        return (
+            "To show and test the pipeline. The model has seen drawn pictures alone and must not be "
+            "used on pictures of skin."
+        )
+    return (
+        "Research and teaching on the automated classification of dermatoscopic pictures of single "
+        "pigmented skin lesions, by people who can judge such a picture themselves. It gives a "
+        "differential over seven classes and a summed malignant probability beside it. A study of "
+        "it in a clinic needs its own approval, validation on that clinic's pictures, and a "
+        "clinician who decides."
+    )
+
+
+def _data(facts: CardFacts) -> list[str]:
+    data = facts.data
+    total = sum(row.images for row in facts.splits)
+    lesions = sum(row.lesions for row in facts.splits)
+    what = {
+        "ham10000": (
+            "dermatoscopic pictures of pigmented lesions from two sites: the Department of "
+            "Dermatology of the Medical University of Vienna, Austria, and a skin cancer practice in "
+            "Queensland, Australia."
+        ),
+        "synthetic": "pictures drawn by a program. No picture shows a patient.",
+        "unknown": "pictures of unknown origin; whoever provided them can say what they are.",
+    }[data.kind]
+    licence = LICENCE_TEXT.get(data.licence, "")
+    return [
+        f"**{plain(data.name)}**: {total:,} images of {lesions:,} lesions, {what} "
+        f"{data.quarantined:,} images were put aside.",
+        f"Licence of the pictures: {plain(data.licence)}. {licence}".rstrip(),
+        "More is in the data sheet.",
+    ]
+
+
+def _splits(facts: CardFacts) -> list[str]:
+    rows = []
+    for label in LABELS:
+        cells = [f"{row.images:,} ({row.lesions:,})" for row in facts.splits if row.label == label]
+        rows.append([class_name(label), *cells])
+    totals = [f"**{facts.images(name):,} ({facts.lesions(name):,})**" for name in SPLITS]
+    return [
+        "Whole lesions were shared out: no lesion has pictures in two splits, and lesions with "
+        "near-identical pictures count as one. Training pictures taught the weights; validation "
+        "chose the epoch and everything that was frozen; test was measured once and decided nothing.",
+        table(
+            ["Class: images (lesions)", "Train", "Validation", "Test"],
+            [*rows, ["**All**", *totals]],
+            numbers=3,
+        ),
+        _leaks(facts),
+    ]
+
+
+def _leaks(facts: CardFacts) -> str:
+    if facts.leaks is None:
+        return "Leaks between the splits: not measured in this run."
+    leaks = facts.leaks
+    return (
+        f"Checked on the finished split: {leaks.groups_crossing} lesion groups, "
+        f"{leaks.lesions_crossing} lesions and {leaks.duplicates_crossing} confirmed duplicate pairs "
+        f"cross from one split to another; {leaks.merged_pairs} duplicate pairs across lesion ids "
+        "were merged into one group."
+    )
+
+
+def _training(facts: CardFacts) -> str | None:
+    training = facts.training
+    if training is None:
+        return None
+    return bullets(
+        [
+            f"{training.epochs} epochs, of which the weights after epoch {training.epoch_kept} were "
+            "kept, chosen on validation",
+            f"{training.minutes:.0f} minutes on {plain(training.hardware)}",
+            f"Unequal classes: {plain(training.imbalance)}",
+            f"Augmentation: {plain(training.augmentation)}",
+            f"Seed {training.seed}; one run, so the spread over seeds is unknown",
+        ]
+    )
+
+
+def _limits(facts: CardFacts) -> list[str]:
+    data, model = facts.data, facts.model
+    pixels = (
+        f"The source pictures are {data.source_height} × {data.source_width} pixels and the model "
+        f"sees {model.input_height} × {model.input_width}: structures finer than that are lost."
+    )
+    outside = "There was no external test: how it does at other sites is unknown."
+    if data.kind == "synthetic":
+        return ["The pictures are drawn; nothing here carries over to skin.", pixels]
+    if data.kind == "unknown":
+        return [
+            "The origin of the pictures is unknown, and so is whom they stand for.",
+            pixels,
+            outside,
+        ]
+    return [
+        "One data set from two sites, Vienna and Queensland, mostly of fair-skinned people.",
+        "No label for skin tone: how it does on darker skin cannot be measured with these data.",
+        _histology(data.histology_share),
+        "Lesions without pigment and those under nails, on the eye or on mucosa were left out when "
+        "the data were collected.",
+        "Malignant lesions are far more common here than among the people who see a doctor about "
+        "a mole: predictive values must be worked out anew for another prevalence.",
+        pixels,
+        outside,
+    ]
+
+
+def _histology(share: float | None) -> str:
+    how = "about half of the diagnoses" if share is None else f"{share:.1%} of the images"
+    return (
+        f"Histopathology confirms only {how}; the other diagnoses rest on "
+        "follow-up, expert consensus or confocal microscopy, so some labels are wrong."
+    )
+
+
+def _changes(facts: CardFacts) -> str:
+    if not facts.changes:
+        return "Nothing has been recorded: this version was never promoted, rolled back or refused."
+    return table(
+        ["Date", "Version", "Change", "By"],
+        [[plain(c.date), plain(c.version), plain(c.change), plain(c.by)] for c in facts.changes],
+    )

@@ -1,0 +1,186 @@
+"""The rows and blocks that the sections of a card are made of; all figures are of the test split."""
+
+from typing import Literal
+
+from skin_lesion.data.split_table import SplitName
+from skin_lesion.decisions import Limits
+from skin_lesion.evaluation.figures import Estimate, Figures
+
+
+class SplitCount(Figures):
+    """One class in one split."""
+
+    split: SplitName
+    label: str
+    images: int
+    lesions: int
+
+
+class ClassRow(Figures):
+    """One class against the rest, test split."""
+
+    label: str
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+    auc: Estimate
+    images: int
+    lesions: int
+
+
+class PointRow(Figures):
+    """One frozen operating point and what it does on the test split.
+
+    Attributes:
+        name: Such as `melanoma_sensitivity_95`.
+        target: What it looks for.
+        criterion: What was asked for on validation.
+        goal: The share that was asked for.
+        reached: Whether validation could give it.
+        threshold: A probability at or above it is positive.
+        sensitivity: Share of the target found.
+        specificity: Share of the others left alone.
+        ppv: Share of the positives that are of the target, at the test split's prevalence.
+        npv: Share of the negatives that are not.
+    """
+
+    name: str
+    target: Literal["melanoma", "malignant"]
+    criterion: Literal["sensitivity", "ppv"]
+    goal: float
+    reached: bool
+    threshold: float
+    sensitivity: Estimate
+    specificity: Estimate
+    ppv: Estimate
+    npv: Estimate
+
+
+class CalibrationFacts(Figures):
+    """Calibrated on validation, measured on the test split.
+
+    Attributes:
+        method: How logits become probabilities.
+        identified: False where validation could not tell the parameters.
+        ece_before: Expected calibration error of the raw softmax.
+        ece_after: The same, calibrated.
+        brier_before: Brier score, 0 to 2, of the raw softmax.
+        brier_after: The same, calibrated.
+    """
+
+    method: str
+    identified: bool
+    ece_before: Estimate
+    ece_after: Estimate
+    brier_before: Estimate
+    brier_after: Estimate
+
+
+class CannotAssessFacts(Figures):
+    """When the model gives no answer.
+
+    Attributes:
+        quality: Acceptable range of each measure of the picture.
+        ood_score: Score of unlikeness; None where none could be set.
+        ood_threshold: A score above it is refused.
+        accepted_share: Share of the test images that get an answer.
+        accepted_accuracy: Accuracy on those.
+        foreign_refused: Share of pictures from outside that are refused, by kind of picture.
+    """
+
+    quality: dict[str, Limits]
+    ood_score: str | None
+    ood_threshold: float | None
+    accepted_share: Estimate
+    accepted_accuracy: Estimate
+    foreign_refused: dict[str, Estimate]
+
+
+class PredictionSetFacts(Figures):
+    """Conformal prediction sets, test split.
+
+    Attributes:
+        promised: Share of the images of a class whose set should hold the truth.
+        coverage: Share of all images whose set does.
+        class_coverage: The same for each class by its code.
+        mean_size: Mean number of classes in a set.
+        unsupported: Classes that validation was too small for, which are in every set.
+    """
+
+    promised: float
+    coverage: Estimate
+    class_coverage: dict[str, Estimate]
+    mean_size: float
+    unsupported: tuple[str, ...]
+
+
+class SubgroupRow(Figures):
+    """One subgroup of the test split.
+
+    Attributes:
+        attribute: Such as `sex`.
+        name: Such as `female`.
+        images: Its images.
+        lesions: Its lesions.
+        malignant_auc: AUC of malignant against benign.
+        melanoma_sensitivity: At the point frozen for 95 %.
+        balanced_accuracy: Mean recall over the classes present.
+        indicative: True where it is too small for more than a hint.
+    """
+
+    attribute: str
+    name: str
+    images: int
+    lesions: int
+    malignant_auc: Estimate
+    melanoma_sensitivity: Estimate
+    balanced_accuracy: Estimate
+    indicative: bool
+
+
+class RobustnessRow(Figures):
+    """The worst that one kind of disturbance does.
+
+    Attributes:
+        disturbance: Such as `ink marks`, with its severity.
+        figure: Name of the figure that falls.
+        clean: The figure without it.
+        disturbed: The figure with it.
+        changed_answers: Share of the images whose top class changes.
+    """
+
+    disturbance: str
+    figure: str
+    clean: Estimate
+    disturbed: Estimate
+    changed_answers: Estimate
+
+
+class SanityRow(Figures):
+    """One check on the heat-maps.
+
+    Attributes:
+        name: What was checked.
+        figure: What came out.
+        meaning: How to read it.
+    """
+
+    name: str
+    figure: Estimate
+    meaning: str
+
+
+class ChangeEntry(Figures):
+    """One line of the change record: a promotion, a roll-back, a refusal.
+
+    Attributes:
+        date: YYYY-MM-DD.
+        version: Version in the registry.
+        change: What happened, and why.
+        by: Who decided.
+    """
+
+    date: str
+    version: str
+    change: str
+    by: str

@@ -1,0 +1,167 @@
+import re
+
+import pytest
+
+from skin_lesion.evaluation.cards.facts import CardFacts, DataFacts, count_splits
+from skin_lesion.evaluation.cards.model_card import model_card, model_card_html
+from skin_lesion.evaluation.cards.writing import NOT_MEASURED
+from skin_lesion.evaluation.figures import Estimate
+from skin_lesion.labels import LABELS
+
+# Field of the facts -> heading of its section.
+HEADINGS = {
+    "training": "Training",
+    "test": "Performance",
+    "classes": "Each class",
+    "operating_points": "Operating points",
+    "calibration": "Calibration",
+    "cannot_assess": "Cannot assess",
+    "prediction_sets": "Prediction sets",
+    "subgroups": "Subgroups",
+    "robustness": "Robustness",
+    "explanations": "Explanations",
+}
+
+
+def section_of(markdown: str, heading: str) -> str:
+    return markdown.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def estimates_in(value: object) -> list[Estimate]:
+    if isinstance(value, Estimate):
+        return [value]
+    if isinstance(value, dict):
+        return [e for v in value.values() for e in estimates_in(v)]
+    if isinstance(value, tuple):
+        return [e for v in value for e in estimates_in(v)]
+    fields = getattr(type(value), "model_fields", {})
+    return [e for name in fields for e in estimates_in(getattr(value, name))]
+
+
+@pytest.mark.parametrize("field", [field for field in HEADINGS if field != "training"])
+def test_every_figure_given_stands_in_its_section_with_its_interval(facts, field):
+    text = section_of(model_card(facts), HEADINGS[field])
+    figures = estimates_in(getattr(facts, field))
+    assert figures
+    for figure in figures:
+        if figure.value is None:
+            assert "not defined" in text
+        elif figure.ci_low is None:
+            assert f"{figure.value:.3f} (no interval)" in text
+        else:
+            assert f"{figure.value:.3f} ({figure.ci_low:.3f}–{figure.ci_high:.3f})" in text
+
+
+@pytest.mark.parametrize("field", HEADINGS)
+def test_a_missing_section_says_so(facts, field):
+    assert NOT_MEASURED not in section_of(model_card(facts), HEADINGS[field])
+    lacking = facts.model_copy(update={field: None})
+    assert NOT_MEASURED in section_of(model_card(lacking), HEADINGS[field])
+
+
+def test_leaks_and_gates_that_were_not_judged_say_so(bare_facts):
+    card = model_card(bare_facts)
+    assert "not measured" in section_of(card, "Splits")
+    assert "Not judged" in section_of(card, "Gates")
+    assert "Nothing has been recorded" in section_of(card, "Change record")
+
+
+def test_a_section_cannot_be_left_out_by_accident(facts):
+    values = facts.model_dump(exclude={"robustness"})
+    with pytest.raises(ValueError, match="robustness"):
+        CardFacts.model_validate(values)
+
+
+def test_the_card_names_the_model_and_what_it_came_from(facts):
+    text = section_of(model_card(facts), "Model")
+    identity = facts.identity
+    for value in (
+        f"{identity.name}, {identity.version}", identity.bundle_hash, identity.split_hash,
+        identity.data_fingerprint, identity.run_id, identity.code_version, facts.model.backbone,
+        f"{facts.model.input_height} × {facts.model.input_width}",
+    ):  # fmt: skip
+        assert value in text
+
+
+def test_splits_are_counted_in_images_and_lesions(facts, split):
+    rows = split.rows[(split.rows["split"] == "train") & (split.rows["dx"] == "mel")]
+    counted = next(c for c in facts.splits if (c.split, c.label) == ("train", "mel"))
+    assert (counted.images, counted.lesions) == (len(rows), rows["lesion_id"].nunique())
+    text = section_of(model_card(facts), "Splits")
+    assert f"{len(rows)} ({rows['lesion_id'].nunique()})" in text
+    assert facts.images("test") == (split.rows["split"] == "test").sum()
+
+
+def test_a_class_absent_from_a_split_counts_as_zero(split):
+    rows = split.rows[(split.rows["dx"] != "df") | (split.rows["split"] != "val")]
+    counts = count_splits(type(split)(rows, split.leak_report))
+    assert len(counts) == 3 * len(LABELS)
+    absent = next(c for c in counts if (c.split, c.label) == ("val", "df"))
+    assert (absent.images, absent.lesions) == (0, 0)
+
+
+def test_research_use_stands_on_top_and_drawn_pictures_are_named_there(facts, drawn_facts):
+    for card in (model_card(facts), model_card(drawn_facts)):
+        assert "not a medical device" in card.split("\n## ", 1)[0]
+    assert "Synthetic only" not in model_card(facts)
+    assert "Synthetic only" in model_card(drawn_facts).split("\n## ", 1)[0]
+
+
+def test_nothing_is_claimed_of_data_that_are_not_ham10000(facts, drawn_facts):
+    unknown = facts.data.model_copy(
+        update={"name": "Unknown data set", "licence": "unknown", "citation": "Unknown"}
+    )
+    for other in (drawn_facts, facts.model_copy(update={"data": unknown})):
+        card = model_card(other)
+        assert "Vienna" not in card
+        assert "Non-commercial" not in card
+    assert "Vienna" in model_card(facts)
+    assert "Non-commercial" in section_of(model_card(facts), "Data and licence")
+
+
+def test_every_kind_of_lesion_that_was_left_out_is_out_of_scope(facts):
+    text = section_of(model_card(facts), "Out of scope")
+    for kind in ("without pigment", "nails", "eye", "mucosa", "without a dermatoscope"):
+        assert kind in text
+
+
+def test_a_goal_that_was_not_reached_and_a_thin_subgroup_are_marked(facts):
+    card = model_card(facts)
+    assert section_of(card, "Operating points").count("not reached") == 1
+    assert section_of(card, "Subgroups").count("(indicative)") == 1
+
+
+def test_failed_gates_are_named_with_their_reasons(facts):
+    text = section_of(model_card(facts), "Gates")
+    assert "Failed: 1 of 2" in text
+    assert "FAILED: Macro F1 is 0.654" in text
+
+
+def test_the_share_of_histology_is_counted_from_the_manifest(manifest):
+    data = DataFacts.of(manifest)
+    assert data.histology_share == (manifest.images["dx_type"] == "histo").mean()
+    assert data.malignant_histology_share == 1.0
+    bare = type(manifest)(
+        manifest.images.drop(columns="dx_type"), manifest.quarantine, manifest.provenance
+    )
+    assert DataFacts.of(bare).histology_share is None
+
+
+def test_foreign_text_is_shown_and_not_obeyed(facts):
+    name = "a|b <img src=http://x> [c](http://d) *e* `f` &lt;"
+    row = facts.subgroups[0].model_copy(update={"name": name})
+    html = model_card_html(facts.model_copy(update={"subgroups": (row,)}))
+    shown = "a|b &lt;img src=http://x&gt; [c](http://d) *e* `f` &amp;lt;"
+    assert f'<td style="overflow-wrap:break-word">sex: {shown}</td>' in html
+
+
+@pytest.mark.parametrize("which", ["facts", "bare_facts", "drawn_facts"])
+def test_the_page_needs_nothing_from_outside(request, which):
+    html = model_card_html(request.getfixturevalue(which))
+    assert not re.search(r"(?:src|href)\s*=|@import|url\(|<script", html)
+
+
+def test_page_and_markdown_say_the_same(facts):
+    html = re.sub(r"<[^>]+>", " ", model_card_html(facts)).replace("\u2060", "")
+    for figure in re.findall(r"\d\.\d{3}", model_card(facts)):
+        assert figure in html
