@@ -31,9 +31,9 @@ _OUT_OF_SCOPE = (
     "lesions without pigment, and lesions under nails, on the eye or on mucosa: none was in the "
     "training pictures",
     "clinical photographs, phone pictures, and anything taken without a dermatoscope",
-    "any diagnosis other than the seven classes, such as squamous cell carcinoma, Merkel cell "
+    "any diagnosis other than the seven classes, such as invasive squamous cell carcinoma, Merkel cell "
     "carcinoma or inflammatory disease: the model has no answer for them and gives one of its "
-    "seven all the same, unless the gate below stops it",
+    "seven all the same, unless the limits under “Cannot assess” stop it",
     "pictures of whole body regions, of several lesions, or of histological slides",
     "deciding alone: triage, screening of people without symptoms, or advice to patients",
 )
@@ -79,11 +79,12 @@ def _model(facts: CardFacts) -> str:
     version = "not registered yet" if identity.version is None else str(identity.version)
     cut = f", cut at {plain(model.feature_layer)}" if model.feature_layer else ""
     rows = [
-        ["Name, version", f"{plain(identity.name)}, {version}"],
-        ["Evaluated on", plain(identity.date)],
+        ["Name", plain(identity.name)],
+        ["Version", version],
+        ["Evaluated", plain(identity.date)],
         ["Kind", "Convolutional neural network for images; seven classes, one label each"],
         ["Backbone", f"{plain(model.backbone)}{cut}"],
-        ["Pretrained on", plain(model.pretrained_on)],
+        ["Pretraining", plain(model.pretrained_on)],
         [
             "Input",
             f"RGB picture, {model.input_height} × {model.input_width} pixels (height × width), "
@@ -150,9 +151,9 @@ def _splits(facts: CardFacts) -> list[str]:
         rows.append([class_name(label), *cells])
     totals = [f"**{facts.images(name):,} ({facts.lesions(name):,})**" for name in SPLITS]
     return [
-        "Whole lesions were shared out: no lesion has pictures in two splits, and lesions with "
-        "near-identical pictures count as one. Training pictures taught the weights; validation "
-        "chose the epoch and everything that was frozen; test was measured once and decided nothing.",
+        "Whole lesions were shared out, those with near-identical pictures as one. Training pictures "
+        "taught the weights; validation chose the epoch and everything that was frozen; nothing in "
+        "the model was chosen on test.",
         table(
             ["Class: images (lesions)", "Train", "Validation", "Test"],
             [*rows, ["**All**", *totals]],

@@ -11,6 +11,7 @@ from skin_lesion.evaluation.cards.writing import (
     section,
     table,
 )
+from skin_lesion.evaluation.figures import Estimate
 
 INTERVALS = (
     "Test split. In brackets: 95 % interval from a bootstrap over lesions. It speaks of the choice "
@@ -151,7 +152,7 @@ def _cannot_assess(facts: CardFacts) -> list[str | None]:
         f"those is {estimate(gate.accepted_accuracy)}.",
         table(["Pictures from outside", "Share refused"], foreign, numbers=1) if foreign else
         "Pictures from outside: not measured in this run.",
-        "The gate lowers the chance of an answer to a picture that is out of scope; it does not "
+        "These limits lower the chance of an answer to a picture that is out of scope; they do not "
         "remove it.",
     ]  # fmt: skip
 
@@ -187,25 +188,22 @@ def _subgroups(facts: CardFacts) -> list[str | None]:
     )
     if facts.subgroups is None:
         return [None, skin]
+    titles = list(dict.fromkeys(title for row in facts.subgroups for title in row.figures))
     rows = [
         [
             f"{plain(row.attribute)}: {plain(row.name)}{' (indicative)' if row.indicative else ''}",
             f"{row.images:,} ({row.lesions:,})",
-            estimate(row.malignant_auc),
-            estimate(row.melanoma_sensitivity),
-            estimate(row.balanced_accuracy),
+            *(_or_too_few(row.figures.get(title)) for title in titles),
         ]
         for row in facts.subgroups
     ]
     return [
         table(
-            ["Subgroup", "Images (lesions)", "Malignant AUC", "Melanoma sensitivity",
-             "Balanced accuracy"],
+            ["Subgroup", "Images (lesions)", *map(plain, titles)],
             rows,
-            numbers=4,
+            numbers=1 + len(titles),
         ),
-        "Melanoma sensitivity is that at the point frozen for 95 %. Indicative: too few lesions for "
-        "more than a hint.",
+        "Indicative: too few lesions for more than a hint.",
         skin,
     ]  # fmt: skip
 
@@ -255,4 +253,12 @@ def _gates(facts: CardFacts) -> str:
     if facts.gate is None:
         return "Not judged in this run."
     verdict, *lines = facts.gate.to_lines()
-    return f"**{plain(verdict)}**\n\n{bullets(map(plain, lines))}"
+    worn = (
+        "Every version is judged on the same test split, so the more versions are judged, the more "
+        "its figures flatter those that pass."
+    )
+    return f"**{plain(verdict)}**\n\n{bullets(map(plain, lines))}\n\n{worn}"
+
+
+def _or_too_few(figure: Estimate | None) -> str:
+    return "too few" if figure is None else estimate(figure)

@@ -122,9 +122,8 @@ class SubgroupRow(Figures):
         name: Such as `female`.
         images: Its images.
         lesions: Its lesions.
-        malignant_auc: AUC of malignant against benign.
-        melanoma_sensitivity: At the point frozen for 95 %.
-        balanced_accuracy: Mean recall over the classes present.
+        figures: Its figures by their titles, such as `Malignant AUC`; None where it is too small
+            for one.
         indicative: True where it is too small for more than a hint.
     """
 
@@ -132,9 +131,7 @@ class SubgroupRow(Figures):
     name: str
     images: int
     lesions: int
-    malignant_auc: Estimate
-    melanoma_sensitivity: Estimate
-    balanced_accuracy: Estimate
+    figures: dict[str, Estimate | None]
     indicative: bool
 
 

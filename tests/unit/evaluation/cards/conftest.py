@@ -144,13 +144,12 @@ def facts(manifest: Manifest, split: SplitTable) -> CardFacts:
         ),
         subgroups=(
             SubgroupRow(
-                attribute="sex", name="female", images=700, lesions=500, malignant_auc=near(0.8765),
-                melanoma_sensitivity=near(0.9231), balanced_accuracy=near(0.6432), indicative=False,
+                attribute="sex", name="female", images=700, lesions=500, indicative=False,
+                figures={"Malignant AUC": near(0.8765), "Melanoma sensitivity": near(0.9231)},
             ),
             SubgroupRow(
-                attribute="site", name="face", images=21, lesions=15,
-                malignant_auc=Estimate(value=0.7012), melanoma_sensitivity=Estimate(value=None),
-                balanced_accuracy=near(0.5321), indicative=True,
+                attribute="site", name="face", images=21, lesions=15, indicative=True,
+                figures={"Malignant AUC": Estimate(value=0.7012), "Melanoma sensitivity": None},
             ),
         ),
         robustness=(

@@ -76,7 +76,7 @@ def test_the_card_names_the_model_and_what_it_came_from(facts):
     text = section_of(model_card(facts), "Model")
     identity = facts.identity
     for value in (
-        f"{identity.name}, {identity.version}", identity.bundle_hash, identity.split_hash,
+        identity.name, f"| {identity.version} |", identity.bundle_hash, identity.split_hash,
         identity.data_fingerprint, identity.run_id, identity.code_version, facts.model.backbone,
         f"{facts.model.input_height} × {facts.model.input_width}",
     ):  # fmt: skip
@@ -129,6 +129,7 @@ def test_a_goal_that_was_not_reached_and_a_thin_subgroup_are_marked(facts):
     card = model_card(facts)
     assert section_of(card, "Operating points").count("not reached") == 1
     assert section_of(card, "Subgroups").count("(indicative)") == 1
+    assert "too few |" in section_of(card, "Subgroups")
 
 
 def test_failed_gates_are_named_with_their_reasons(facts):
