@@ -102,7 +102,7 @@ def corrupt(name: str, strength: int, pixels: Pixels, seed: int) -> Pixels:
 
 
 def corruption_sheet(picture: Pixels, seed: int) -> bytes:
-    """A PNG of one picture (H, W, 3) under every perturbation: a row each, stronger to the right."""
+    """A PNG of one picture (H, W, 3) under each perturbation: a row each, stronger to the right."""
     pictures, captions = [], []
     for name, corruption in CORRUPTIONS.items():
         pictures += [picture, *(corrupt(name, s, picture[None], seed)[0] for s in STRENGTHS)]
