@@ -82,11 +82,17 @@ class Ranking:
         Returns:
             NaN where a resample lacks one kind of image.
         """
-        negatives = self.negatives.sum(axis=1)
+        return self.sensitivities_at(np.array([goal]))[:, 0]
+
+    def sensitivities_at(self, goals: Values) -> Values:
+        """The same at each of several specificities, shape (K,), shape (B, K)."""
+        negatives, positives = self.negatives.sum(axis=1), self.positives.sum(axis=1)
         cleared = np.cumsum(self.negatives, axis=1) - self.negatives
-        enough = (goal * negatives - _ROUNDING)[:, None]
         found = np.append(_at_or_above(self.positives), np.zeros((len(negatives), 1)), axis=1)
-        return self._read(found, (cleared < enough).sum(axis=1), self.positives.sum(axis=1))
+        enough = goals * negatives[:, None] - _ROUNDING
+        steps = [np.searchsorted(*both) for both in zip(cleared, enough, strict=True)]
+        shares = _ratio(np.take_along_axis(found, np.array(steps), axis=1), positives[:, None])
+        return np.where(negatives[:, None] > 0, shares, np.nan)
 
     def specificities_at_sensitivity(self, goal: float) -> Values:
         """Specificity at the highest threshold whose sensitivity is at least the goal, shape (B,).
@@ -97,17 +103,12 @@ class Ranking:
         Returns:
             NaN where a resample lacks one kind of image.
         """
-        positives = self.positives.sum(axis=1)
+        negatives, positives = self.negatives.sum(axis=1), self.positives.sum(axis=1)
         enough = (goal * positives - _ROUNDING)[:, None]
         last = (_at_or_above(self.positives) >= enough).sum(axis=1) - 1
         cleared = np.cumsum(self.negatives, axis=1) - self.negatives
-        return self._read(cleared, last, self.negatives.sum(axis=1))
-
-    def _read(self, counts: Values, step: NDArray[np.integer], of: Values) -> Values:
-        """Share that the count on one step of each resample is of all."""
-        pairs = self.positives.sum(axis=1) * self.negatives.sum(axis=1)
-        chosen = np.take_along_axis(counts, step[:, None], axis=1)[:, 0]
-        return np.where(pairs > 0, _ratio(chosen, of), np.nan)
+        chosen = np.take_along_axis(cleared, last[:, None], axis=1)[:, 0]
+        return np.where(positives > 0, _ratio(chosen, negatives), np.nan)
 
 
 def _at_or_above(counts: Values) -> Values:

@@ -183,7 +183,8 @@ def share(
 
 def _without_exception(value: float, lesions: int | None) -> Interval | None:
     """Exact interval of a share of 0 or 1; lesions count, since their images are not independent."""
-    if lesions is None or value not in (0.0, 1.0):
+    # A precision is 0 by agreement where no image was called so: a share of no lesion.
+    if not lesions or value not in (0.0, 1.0):
         return None
     reach = float(((1 - CONFIDENCE) / 2) ** (1 / lesions))
     return Interval(ci_low=reach, ci_high=1.0) if value else Interval(ci_low=0.0, ci_high=1 - reach)
