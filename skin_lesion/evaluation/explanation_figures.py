@@ -30,7 +30,8 @@ class MapSimilarity(Figures):
         absolute_rank_correlation: Mean of its absolute value, 0 to 1.
         structural_similarity: Mean structural similarity of the maps as they are shown, positive
             part and highest value 1; 1 for equal maps. None where the map is smaller than 3 x 3.
-        undefined: Pictures left out of the correlations, since a map was the same everywhere.
+        undefined: Pictures left out of the correlations, since a map was the same everywhere in
+            every repeat.
     """
 
     name: str

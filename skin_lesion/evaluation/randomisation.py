@@ -5,16 +5,15 @@ destroyed by shuffling each tensor, which keeps its values and destroys only whe
 are compared at the resolution of the feature map.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skin_lesion.evaluation.explanation_figures import MapSimilarity, RandomisationFigures
-from skin_lesion.evaluation.figures import Estimate
-from skin_lesion.evaluation.resampling import Resamples, Values, estimate
+from skin_lesion.evaluation.explanation_figures import RandomisationFigures
+from skin_lesion.evaluation.map_likeness import Likeness, joined, likeness
+from skin_lesion.evaluation.resampling import Resamples
 from skin_lesion.explain.gradcam import Heat, hires_cam
 from skin_lesion.modeling.backbones import BACKBONES, block_of, group_blocks, spec_of
 from skin_lesion.modeling.bundle import ModelBundle
@@ -26,58 +25,6 @@ if TYPE_CHECKING:
 Classes = NDArray[np.int64]
 
 _HEAD, _CASCADE, _UNRELATED = 61, 62, 63
-_SMALLEST_WINDOW, _USUAL_WINDOW = 3, 7
-
-
-@dataclass(frozen=True)
-class Likeness:
-    """How much two maps of each of N pictures resemble each other.
-
-    Attributes:
-        name: What was done to the trained model.
-        rank: Spearman correlation of the signed evidence, NaN where a map is constant; shape
-            (repeats, N).
-        structure: Structural similarity of the maps as they are shown, NaN where the map is smaller
-            than 3 x 3; shape (repeats, N).
-    """
-
-    name: str
-    rank: Values
-    structure: Values
-
-    def figures(self, resamples: Resamples) -> MapSimilarity:
-        """Means over repeats and pictures, with intervals over the lesions of the pictures."""
-        return MapSimilarity(
-            name=self.name,
-            rank_correlation=_mean(self.rank, resamples),
-            absolute_rank_correlation=_mean(np.abs(self.rank), resamples),
-            structural_similarity=_mean(self.structure, resamples),
-            undefined=int(np.isnan(self.rank).all(axis=0).sum()),
-        )
-
-
-def likeness(
-    name: str, trained: Sequence[NDArray[np.floating]], others: Sequence[NDArray[np.floating]]
-) -> Likeness:
-    """Compare maps of signed evidence.
-
-    Args:
-        name: What was done to the trained model.
-        trained: A map (h, w) of each of N pictures.
-        others: The map to compare with each of them.
-
-    Returns:
-        Arrays of shape (1, N).
-    """
-    from scipy.stats import spearmanr
-
-    rank = np.full((1, len(trained)), np.nan)
-    structure = np.full((1, len(trained)), np.nan)
-    for row, (one, other) in enumerate(zip(trained, others, strict=True)):
-        if np.ptp(one) > 0 and np.ptp(other) > 0:
-            rank[0, row] = spearmanr(one, other, axis=None).statistic
-        structure[0, row] = _structural_similarity(_shown(one), _shown(other))
-    return Likeness(name, rank, structure)
 
 
 def head_randomisation(
@@ -99,7 +46,7 @@ def head_randomisation(
     """
     trained = evidence(features, kernel, class_index)
     random = np.random.default_rng([seed, _HEAD])
-    return _joined(
+    return joined(
         [
             likeness("logits", trained, evidence(features, shuffled(kernel, random), class_index))
             for _ in range(repeats)
@@ -151,7 +98,7 @@ def model_randomisation(
         for _, layers in stages:
             for layer in layers:
                 layer.set_weights(learnt[layer.name])
-    return [_joined(stage) for stage in found]
+    return [joined(stage) for stage in found]
 
 
 def cascade_stages(
@@ -267,7 +214,7 @@ def unrelated_pictures(
         partner[circle] = np.roll(circle, 1)  # nobody meets themselves
         others = [maps[i] for i in partner]
         pairings.append(likeness("unrelated pictures", maps, others))
-    return _joined(pairings)
+    return joined(pairings)
 
 
 def evidence(
@@ -281,38 +228,3 @@ def evidence(
 def shuffled(weights: NDArray[np.floating], random: np.random.Generator) -> NDArray[np.floating]:
     """The same values, each anywhere in the tensor."""
     return random.permutation(weights.ravel()).reshape(weights.shape)
-
-
-def _shown(signed: NDArray[np.floating]) -> NDArray[np.float64]:
-    positive = np.maximum(signed.astype(np.float64), 0.0)
-    peak = positive.max()
-    return positive / peak if peak > 0 else positive
-
-
-def _structural_similarity(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Wang et al., IEEE Trans. Image Process. 13, 2004, with as large a window as fits."""
-    from skimage.metrics import structural_similarity
-
-    shorter = min(one.shape)
-    window = min(_USUAL_WINDOW, shorter - (shorter + 1) % 2)
-    if window < _SMALLEST_WINDOW:
-        return float("nan")
-    return float(structural_similarity(one, other, win_size=window, data_range=1.0))
-
-
-def _joined(repeats: Sequence[Likeness]) -> Likeness:
-    return Likeness(
-        repeats[0].name,
-        np.concatenate([one.rank for one in repeats]),
-        np.concatenate([one.structure for one in repeats]),
-    )
-
-
-def _mean(values: Values, resamples: Resamples) -> Estimate:
-    """Mean over repeats, then over pictures; pictures without a value are left out."""
-    known = np.isfinite(values)
-    count = known.sum(axis=0)
-    of = count > 0
-    per_picture = np.where(known, values, 0.0).sum(axis=0) / np.maximum(count, 1)
-    value = float(per_picture[of].mean()) if of.any() else None
-    return estimate(value, resamples.means(per_picture, of))

@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skin_lesion.evaluation.map_likeness import likeness
 from skin_lesion.evaluation.randomisation import (
     cascade_stages,
     evidence,
     head_randomisation,
-    likeness,
     model_randomisation,
     randomisation_figures,
     shuffled,
