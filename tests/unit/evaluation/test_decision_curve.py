@@ -85,12 +85,20 @@ def test_the_band_is_that_of_the_resampled_net_benefits():
     resamples = Resamples.over_lesions(sample.groups, 150, 0)
     curve = decision_curve(sample, "melanoma", resamples, thresholds=np.array([0.1, 0.4]))
     melanoma, score = sample.truth == MEL, sample.probabilities[:, MEL]
+    rows = decision_figures(sample, "melanoma", resamples, thresholds=(0.1, 0.4)).rows
     for i, risk in enumerate(curve.thresholds):
-        drawn = []
-        for weights in resamples.weights:
-            finds = weights[melanoma & (score >= risk)].sum()
-            alarms = weights[~melanoma & (score >= risk)].sum()
-            drawn.append((finds - alarms * risk / (1 - risk)) / weights.sum())
+        drawn, gains = [], []
+        for weights in resamples.weights.astype(float):
+            price = risk / (1 - risk) / weights.sum()
+            flagged = score >= risk
+            drawn.append(
+                weights[melanoma & flagged].sum() / weights.sum()
+                - weights[~melanoma & flagged].sum() * price
+            )
+            of_all = weights[melanoma].sum() / weights.sum() - weights[~melanoma].sum() * price
+            gains.append(drawn[-1] - max(of_all, 0))
+        assert rows[i].gain.ci_low == pytest.approx(np.quantile(gains, 0.025), abs=1e-6)
+        assert rows[i].gain.ci_high == pytest.approx(np.quantile(gains, 0.975), abs=1e-6)
         assert curve.low[i] == pytest.approx(np.quantile(drawn, 0.025), abs=1e-6)
         assert curve.high[i] == pytest.approx(np.quantile(drawn, 0.975), abs=1e-6)
 

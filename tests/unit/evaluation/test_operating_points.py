@@ -136,6 +136,13 @@ def test_the_referral_point_is_reached_where_enough_lesions_bear_its_risk_out(
     assert found.reached is reached
 
 
+def test_a_risk_of_exactly_three_percent_is_referred():
+    truth = np.array([MELANOMA_INDEX] * 3 + [NV] * 97)
+    found = point("melanoma_ppv_3", melanoma_risks([0.03] * 100), truth, np.arange(100))
+    assert found.reached
+    assert found.positive(melanoma_risks([0.03] * 100)).all()
+
+
 @pytest.mark.parametrize(
     ("name", "enough"), [("melanoma_sensitivity_90", 10), ("melanoma_sensitivity_95", 20)]
 )
