@@ -1,0 +1,297 @@
+"""Pictures of what is refused and what that gains."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skin_lesion.data.contact_sheets import contact_sheet
+from skin_lesion.decisions import OodGate, OodScore
+from skin_lesion.evaluation.cannot_assess import KINDS, OutlierKind, Separation
+from skin_lesion.evaluation.refusals import RefusalFigures
+from skin_lesion.evaluation.risk_coverage import RiskCoverage
+from skin_lesion.evaluation.style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PURPLE,
+    dress,
+    new_figure,
+    png,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Scores = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
+
+KIND_NAMES: dict[OutlierKind, str] = {
+    "crops": "Photographs without a lesion",
+    "corruptions": "Spoilt pictures of lesions",
+    "skin": "Drawn skin without a lesion",
+}
+SCORE_NAMES: dict[OodScore, str] = {
+    "energy": "Energy",
+    "max_softmax": "1 - top probability",
+    "mahalanobis": "Mahalanobis distance",
+    "knn": "Distance to the k-th neighbour",
+}
+_KIND_COLOURS: dict[OutlierKind, str] = {"crops": ORANGE, "corruptions": PURPLE, "skin": GREEN}
+_KIND_MARKERS: dict[OutlierKind, str] = {"crops": "o", "corruptions": "s", "skin": "^"}
+_DASHES = (0, (4, 2))
+_BINS = 50
+# Outliers may lie ten times as far out as lesions; the axis ends where that many are left over.
+_AXIS_SHARE = 0.98
+
+
+def score_histograms(
+    inside: Scores, outliers: Mapping[OutlierKind, Scores], gate: OodGate, where: str
+) -> bytes:
+    """Scores of pictures of lesions and of outliers, with the threshold between them.
+
+    Args:
+        inside: Scores of pictures of lesions, shape (N,).
+        outliers: Scores of outliers by kind.
+        gate: Which score, and its threshold.
+        where: Which pictures of lesions, such as `test split`.
+    """
+    kinds = [kind for kind in KINDS if kind in outliers]
+    figure = new_figure(8.6, 1.9 + 1.35 * (1 + len(kinds)))
+    rows = figure.subplots(1 + len(kinds), 1, sharex=True, squeeze=False)[:, 0]
+    everything = np.concatenate([inside, *(outliers[kind] for kind in kinds)])
+    low = float(everything.min())
+    high = max(float(np.quantile(everything, _AXIS_SHARE)), gate.threshold)
+    margin = 0.03 * (high - low or 1.0)
+    edges = np.linspace(low - margin, high + margin, _BINS + 1)
+    drawn = [(f"Pictures of lesions, {where}", inside, BLUE)]
+    drawn += [(KIND_NAMES[kind], outliers[kind], _KIND_COLOURS[kind]) for kind in kinds]
+    for axes, (name, scores, colour) in zip(rows, drawn, strict=True):
+        shares = np.full(len(scores), 100 / len(scores))
+        axes.hist(np.minimum(scores, edges[-1]), bins=edges, weights=shares, color=colour)
+        axes.axvline(gate.threshold, color=INK, linewidth=1.4, linestyle=_DASHES)
+        refused = float((scores > gate.threshold).mean())
+        dress(axes, "", "", "Pictures (%)")
+        axes.set_title(
+            f"{name} (n = {len(scores)}): {refused:.1%} beyond the threshold",
+            loc="left",
+            fontsize=9.5,
+            color=INK,
+        )
+        axes.margins(y=0.12)
+    rows[-1].set_xlabel(
+        f"{SCORE_NAMES[gate.score]} (higher: more unlike; the last bar holds all beyond it)",
+        fontsize=9.5,
+        color=INK,
+    )
+    rows[0].text(
+        gate.threshold,
+        0.97,
+        " threshold, frozen\n on validation",
+        transform=rows[0].get_xaxis_transform(),
+        ha="left" if gate.threshold < (low + 2 * high) / 3 else "right",
+        va="top",
+        fontsize=8.5,
+        color=INK,
+    )
+    figure.suptitle(
+        "How unlike the training pictures",
+        x=0.01,
+        ha="left",
+        fontsize=12,
+        fontweight="bold",
+        color=INK,
+    )
+    return png(figure)
+
+
+def separation_picture(
+    separations: Mapping[OodScore, Separation], chosen: OodScore, where: str
+) -> bytes:
+    """AUROC of every score against every kind of outlier, with its interval.
+
+    Args:
+        separations: By score.
+        chosen: The score that the gate uses.
+        where: Which pictures of lesions, such as `validation`.
+    """
+    figure = new_figure(9.4, 4.6)
+    axes = figure.add_subplot()
+    kinds = [kind for kind in KINDS if all(kind in s.auroc for s in separations.values())]
+    first = next(iter(separations.values()))
+    for offset, kind in enumerate(kinds):
+        shift = 0.24 * (offset - (len(kinds) - 1) / 2)
+        name = f"{KIND_NAMES[kind]} ({first.n_outliers[kind]} from {first.n_clusters[kind]})"
+        _intervals(axes, separations, kind, shift, name)
+    axes.axvline(0.5, color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
+    axes.text(0.5, -0.62, " chance", fontsize=8, color=MUTED, va="center")
+    axes.set_yticks(
+        range(len(separations)),
+        [SCORE_NAMES[name] + ("\n(chosen)" if name == chosen else "") for name in separations],
+    )
+    for text, score in zip(axes.get_yticklabels(), separations, strict=True):
+        text.set_fontweight("bold" if score == chosen else "normal")
+    axes.set_ylim(len(separations) - 0.5, -0.8)
+    dress(
+        axes,
+        f"Outliers against pictures of lesions, {where}",
+        "AUROC: chance that an outlier scores higher, with its 95 % interval",
+        "",
+    )
+    axes.set_xlim(right=1.01)
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.42, -0.14), ncols=2, fontsize=8.5, frameon=False
+    )
+    return png(figure)
+
+
+def refusal_picture(figures: RefusalFigures, where: str) -> bytes:
+    """Share refused of every class and of every kind of outlier.
+
+    Args:
+        figures: What is drawn.
+        where: Which pictures of lesions, such as `test split`.
+    """
+    rows = [
+        (f"{label} ({row.n_images})", row.refused, BLUE)
+        for label, row in figures.per_class.items()
+        if row.n_images
+    ]
+    rows.append((f"All lesions ({figures.n_images})", figures.refused, INK))
+    rows += [
+        (f"{KIND_NAMES[kind]} ({row.n_images})", row.refused, _KIND_COLOURS[kind])
+        for kind, row in figures.outliers.items()
+    ]
+    figure = new_figure(8.6, 1.6 + 0.36 * len(rows))
+    axes = figure.add_subplot()
+    for position, (_, found, colour) in enumerate(rows):
+        value = found.value or 0.0
+        axes.barh(position, 100 * value, color=colour, height=0.62, alpha=0.85)
+        end = value
+        if found.ci_low is not None and found.ci_high is not None:
+            axes.plot([100 * found.ci_low, 100 * found.ci_high], [position] * 2, color=INK, lw=1.3)
+            end = found.ci_high
+        axes.text(100 * end + 1.2, position, f"{value:.1%}", va="center", fontsize=8.5, color=INK)
+    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+    axes.invert_yaxis()
+    dress(axes, f"Not assessed, {where} and outliers", "Refused (%), with 95 % interval", "")
+    axes.set_xlim(0, 112)
+    axes.set_xticks(range(0, 101, 20))
+    axes.grid(visible=False, axis="y")
+    return png(figure)
+
+
+def risk_coverage_picture(curve: RiskCoverage, where: str) -> bytes:
+    """Risk against coverage, beside the best and the worst that sureness could do.
+
+    Args:
+        curve: What is drawn.
+        where: Which images, such as `test split`.
+    """
+    figure = new_figure(7.6, 5.4)
+    axes = figure.add_subplot()
+    coverage = np.array([point.coverage for point in curve.points])
+    risk = np.array([point.risk.value for point in curve.points], dtype=np.float64)
+    # Where an interval is not known the band is left out.
+    low, high = (
+        np.array([getattr(point.risk, end) for point in curve.points], dtype=np.float64)
+        for end in ("ci_low", "ci_high")
+    )
+    rate = curve.n_mistakes / curve.n_images
+    ideal = np.maximum(coverage - (1 - rate), 0) / coverage
+    percent = 100 * coverage
+    axes.fill_between(percent, 100 * low, 100 * high, color=BLUE, alpha=0.16, linewidth=0)
+    axes.plot(percent, 100 * risk, color=BLUE, linewidth=2.2, label="Surest first (95 % interval)")
+    axes.plot(percent, 100 * ideal, color=GREEN, linewidth=1.6, linestyle=_DASHES,
+              label="Best possible: all mistakes last")  # fmt: skip
+    axes.axhline(100 * rate, color=MUTED, linewidth=1.3, linestyle=(0, (2, 3)),
+                 label="Without order: the same risk throughout")  # fmt: skip
+    for share in (0.8, 0.9):
+        point = curve.at(share)
+        value = 100 * (point.risk.value or 0.0)
+        axes.plot(100 * point.coverage, value, "o", color=BLUE, markeredgecolor="white", ms=8)
+        axes.annotate(
+            f"{value:.1f}% at {point.coverage:.0%}",
+            (100 * point.coverage, value),
+            textcoords="offset points",
+            xytext=(-4, 9),
+            ha="right",
+            fontsize=8.5,
+            color=INK,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8},
+        )
+    title = f"Risk and coverage, {where} ({curve.n_images} images, {curve.n_mistakes} mistakes)"
+    dress(axes, title, "Coverage: images answered (%)", "Risk: wrong among the answers (%)")
+    top = np.nanmax([100 * rate, *(100 * risk), *(100 * high)]) if curve.n_mistakes else 1.0
+    axes.set(xlim=(0, 108), ylim=(0, 1.28 * top))
+    axes.set_xticks(range(0, 101, 20))
+    aurc, excess = curve.aurc.value or 0.0, curve.excess_aurc.value or 0.0
+    legend = axes.legend(loc="upper left", fontsize=8.5, frameon=False)
+    legend.set_title(f"Area {aurc:.4f}, excess over the best {excess:.4f}")
+    legend.get_title().set(fontsize=9, fontweight="bold")
+    return png(figure)
+
+
+def example_sheet(
+    groups: Mapping[str, tuple[Pixels, list[str]]], title: str, *, columns: int
+) -> bytes:
+    """Examples of what is accepted and refused, a row or more for each group.
+
+    Args:
+        groups: By name, such as `refused`: pictures (n, H, W, 3) and what to say of each, such as
+            the reason. An empty group is left out.
+        title: Above all.
+        columns: Pictures in a row.
+
+    Returns:
+        PNG.
+    """
+    pictures: list[Pixels] = []
+    captions: list[str] = []
+    for name, (pixels, words) in groups.items():
+        if not len(pixels):
+            continue
+        # A group starts on a row of its own.
+        for _ in range(-len(pictures) % columns):
+            pictures.append(np.full(pixels[0].shape, 250, np.uint8))
+            captions.append("")
+        pictures += list(pixels)
+        captions += [f"{name}\n{word}" for word in words]
+    return contact_sheet(pictures, captions, columns, title)
+
+
+def _intervals(
+    axes: "Axes",
+    separations: Mapping[OodScore, Separation],
+    kind: OutlierKind,
+    shift: float,
+    name: str,
+) -> None:
+    for position, separation in enumerate(separations.values()):
+        found = separation.auroc[kind]
+        if found.value is None:
+            continue
+        y = position + shift
+        if found.ci_low is not None and found.ci_high is not None:
+            axes.plot([found.ci_low, found.ci_high], [y, y], color=_KIND_COLOURS[kind], lw=1.8)
+        axes.plot(
+            found.value,
+            y,
+            _KIND_MARKERS[kind],
+            color=_KIND_COLOURS[kind],
+            markersize=7,
+            markeredgecolor="white",
+            label=name if position == 0 else None,
+        )
+        axes.annotate(
+            f"{found.value:.3f}",
+            (found.value, y),
+            textcoords="offset points",
+            xytext=(0, 5),
+            ha="center",
+            fontsize=7.5,
+            color=INK,
+        )

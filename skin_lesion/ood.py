@@ -1,0 +1,232 @@
+"""How unlike the training pictures a picture is, as the network sees it.
+
+Four scores, all higher for pictures that are more unlike:
+
+- `energy`: minus the logarithm of the summed exponentials of the logits (Liu et al., NeurIPS 2020).
+- `max_softmax`: one minus the top probability (Hendrycks and Gimpel, ICLR 2017).
+- `mahalanobis`: distance to the nearest class mean under the covariance that the classes share (Lee
+  et al., NeurIPS 2018), shrunk as Ledoit and Wolf (J. Multivar. Anal. 88, 2004) do.
+- `knn`: distance to the training picture of a given rank, between features scaled to length 1 (Sun
+  et al., ICML 2022).
+
+Logits are not calibrated here: a calibrator may be changed without moving a threshold.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skin_lesion.decisions import OodScore, softmax
+
+Scores = NDArray[np.float64]
+Floats = NDArray[np.float32]
+
+SCORES: tuple[OodScore, ...] = get_args(OodScore)
+# What callers are told of a picture that is too unlike; a code beside `quality.QUALITY_REASONS`.
+UNLIKE_TRAINING = "unlike_training"
+# Keeps a row of zeros from being divided by its length.
+_LEAST_LENGTH = 1e-12
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class OodReference:
+    """What the training pictures look like to the network.
+
+    Attributes:
+        means: Whitened mean features of each class that has training pictures, shape (K, C); None
+            where `mahalanobis` is not wanted.
+        whitening: Features times this have the identity as the covariance that the classes share,
+            shape (C, C); None where `means` is.
+        bank: Features of training pictures scaled to length 1, shape (M, C), rounded to the
+            precision of float16 on the way; None where `knn` is not wanted.
+    """
+
+    means: Floats | None = None
+    whitening: Floats | None = None
+    bank: Floats | None = None
+
+    def only(self, kind: OodScore) -> "OodReference | None":
+        """What one score needs of it; None where the score needs nothing."""
+        if kind == "mahalanobis":
+            return replace(self, bank=None)
+        if kind == "knn":
+            return OodReference(bank=self.bank)
+        return None
+
+    @property
+    def scores(self) -> tuple[OodScore, ...]:
+        """Scores that it suffices for."""
+        lacking = {
+            *(("mahalanobis",) if self.means is None else ()),
+            *(("knn",) if self.bank is None else ()),
+        }
+        return tuple(kind for kind in SCORES if kind not in lacking)
+
+    def save(self, path: Path) -> None:
+        """Write an `.npz` file, the same bytes for the same arrays."""
+        arrays = {
+            "means": self.means,
+            "whitening": self.whitening,
+            "bank": None if self.bank is None else self.bank.astype(np.float16),
+        }
+        kept = {name: array for name, array in arrays.items() if array is not None}
+        # A file handle: for a path NumPy would add a suffix of its own.
+        with path.open("wb") as file:
+            np.savez(file, allow_pickle=False, **kept)
+
+    @classmethod
+    def load(cls, path: Path) -> "OodReference":
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It holds something else.
+        """
+        with np.load(path, allow_pickle=False) as file:
+            unknown = set(file.files) - {"means", "whitening", "bank"}
+            if unknown or not file.files:
+                raise ValueError(
+                    f"{path} holds {sorted(file.files)}; expected means and whitening, or bank: "
+                    "evaluate the model anew"
+                )
+            arrays = {name: file[name].astype(np.float32) for name in file.files}
+        if "bank" in arrays:
+            arrays["bank"] = _unit(arrays["bank"])
+        if ("means" in arrays) != ("whitening" in arrays):
+            raise ValueError(
+                f"{path} holds {sorted(arrays)}; means and whitening need each other: evaluate the "
+                "model anew"
+            )
+        return cls(**arrays)
+
+
+def fit_reference(
+    features: Floats, truth: NDArray[np.int64], *, bank_size: int, seed: int
+) -> OodReference:
+    """Describe the training pictures.
+
+    Args:
+        features: Pooled features of the training pictures, shape (N, C), at least two.
+        truth: Index of the true class of each, shape (N,).
+        bank_size: Most pictures that `knn` compares with; more are drawn from at random.
+        seed: Of that draw.
+
+    Raises:
+        ValueError: Fewer than two pictures, or features that are not finite.
+    """
+    if len(features) < 2 or features.ndim != 2 or len(features) != len(truth):
+        raise ValueError(
+            f"got features {features.shape} and {len(truth)} labels; expected (N, C) and N, at "
+            "least two training pictures"
+        )
+    if not np.isfinite(features).all():
+        raise ValueError("some features are not finite; the model's weights are broken")
+    wide = features.astype(np.float64)
+    means, members = _class_means(wide, truth)
+    whitening = _whitening(wide - means[members])
+    rows = np.arange(len(features))
+    if len(rows) > bank_size:
+        rows = np.sort(np.random.default_rng([seed, 65]).choice(rows, bank_size, replace=False))
+    return OodReference(
+        means=(means @ whitening).astype(np.float32),
+        whitening=whitening.astype(np.float32),
+        bank=_unit(_unit(features[rows]).astype(np.float16).astype(np.float32)),
+    )
+
+
+def score(
+    kind: OodScore,
+    logits: NDArray[np.floating],
+    features: Floats,
+    reference: OodReference | None,
+    neighbours: int,
+) -> Scores:
+    """How unlike the training pictures N pictures are.
+
+    Args:
+        kind: Which score.
+        logits: Shape (N, 7); used by `energy` and `max_softmax`.
+        features: Pooled features, shape (N, C); used by `mahalanobis` and `knn`.
+        reference: The training pictures; needed by `mahalanobis` and `knn`.
+        neighbours: Rank of the training picture whose distance counts for `knn`; the last one
+            where there are fewer.
+
+    Returns:
+        Higher is more unlike, shape (N,).
+
+    Raises:
+        ValueError: The reference lacks what the score needs.
+    """
+    if kind == "energy":
+        top = logits.max(axis=1).astype(np.float64)
+        summed = np.exp(logits - top[:, None]).sum(axis=1)
+        energy: Scores = -(top + np.log(summed))
+        return energy
+    if kind == "max_softmax":
+        unsure: Scores = 1.0 - softmax(logits).max(axis=1)
+        return unsure
+    whole = reference or OodReference()
+    if kind == "mahalanobis" and whole.means is not None and whole.whitening is not None:
+        means, whitening = whole.means, whole.whitening
+        return _by_block(features, lambda block: _nearest_mean(block, means, whitening))
+    if kind == "knn" and whole.bank is not None:
+        bank, rank = whole.bank, min(neighbours, len(whole.bank))
+        return _by_block(features, lambda block: _neighbour_distance(block, bank, rank))
+    raise ValueError(
+        f"the score {kind!r} needs the training pictures and the reference lacks them; fit it with "
+        "skin_lesion.ood.fit_reference, or load the bundle's serving/ood.npz"
+    )
+
+
+def _class_means(
+    features: NDArray[np.float64], truth: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Mean features of the classes that are present, (K, C), and the row of each picture, (N,)."""
+    present, members = np.unique(truth, return_inverse=True)
+    return np.stack([features[truth == index].mean(axis=0) for index in present]), members
+
+
+def _whitening(centred: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A root of the inverse covariance, (C, C)."""
+    from scipy.linalg import cholesky, solve_triangular
+    from sklearn.covariance import ledoit_wolf
+
+    covariance, _ = ledoit_wolf(centred, assume_centered=True)
+    # Features that never vary have no covariance to invert; they are left to their own scale.
+    scale = np.trace(covariance) / len(covariance) or 1.0
+    covariance[np.diag_indices_from(covariance)] += 1e-6 * scale
+    lower = cholesky(covariance, lower=True)
+    root: NDArray[np.float64] = solve_triangular(lower, np.eye(len(lower)), lower=True).T
+    return root
+
+
+def _nearest_mean(features: Floats, means: Floats, whitening: Floats) -> Scores:
+    whitened = (features @ whitening)[:, None, :].astype(np.float64)
+    nearest: Scores = np.sqrt(((whitened - means) ** 2).sum(axis=2)).min(axis=1)
+    return nearest
+
+
+def _neighbour_distance(features: Floats, bank: Floats, rank: int) -> Scores:
+    # Both sides have length 1, or are rows of zeros, which are far from everything.
+    squares = np.maximum(2.0 - 2.0 * (_unit(features) @ bank.T), 0.0)
+    found: Scores = np.sqrt(np.partition(squares, rank - 1, axis=1)[:, rank - 1].astype(np.float64))
+    return found
+
+
+def _unit(features: Floats) -> Floats:
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    unit: Floats = (features / np.maximum(lengths, _LEAST_LENGTH)).astype(np.float32)
+    return unit
+
+
+def _by_block(features: Floats, of: Callable[[Floats], Scores]) -> Scores:
+    """Bound the memory: the distances of all pictures to all others would not fit."""
+    if not len(features):
+        return np.empty(0)
+    starts = range(0, len(features), _BLOCK)
+    return np.concatenate([of(features[start : start + _BLOCK]) for start in starts])
