@@ -9,7 +9,8 @@ RANDOMISATION_HOW_TO_READ = (
     "the picture, which would make any two of them look alike. Maps of two unrelated pictures, "
     "both of the trained model, resemble each other as well, since most lesions lie in the middle; "
     "they are the measure of what is little. An absolute correlation well above the signed one "
-    "says that random weights, too, tell lesion from skin, now with this sign and now with that."
+    "says that random weights, too, tell lesion from skin, now with this sign and now with that; "
+    "but maps have few cells, and chance alone gives about 0.8 / sqrt(cells - 1)."
 )
 DELETION_HOW_TO_READ = (
     "If the hottest cells of a heat-map are what the answer rests on, blurring them must lower the "
@@ -28,9 +29,9 @@ class MapSimilarity(Figures):
         name: What was done to the trained model.
         rank_correlation: Mean Spearman correlation of the signed evidence, -1 to 1.
         absolute_rank_correlation: Mean of its absolute value, 0 to 1.
-        structural_similarity: Mean structural similarity of the maps as they are shown, positive
-            part and highest value 1; 1 for equal maps. None where the map is smaller than 3 x 3.
-        undefined: Pictures left out of the correlations, since a map was the same everywhere in
+        structural_similarity: Mean structural similarity of the signed evidence, brought to 0 to 1;
+            1 for equal maps. None where the map is smaller than 3 x 3.
+        undefined: Pictures left out of all three, since a map was the same everywhere in
             every repeat.
     """
 

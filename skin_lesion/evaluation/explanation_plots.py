@@ -55,7 +55,7 @@ def randomisation_plot(figures: RandomisationFigures) -> bytes:
     series = (
         ("Rank correlation of the evidence", "rank_correlation", BLUE, "o", -0.12),
         ("Absolute rank correlation", "absolute_rank_correlation", GREEN, "^", 0.0),
-        ("Structural similarity of the maps shown", "structural_similarity", ORANGE, "s", 0.12),
+        ("Structural similarity of the evidence", "structural_similarity", ORANGE, "s", 0.12),
     )
     for title, field, colour, marker, place in series:
         shift = place * len(positions) / 14  # the same distance on paper

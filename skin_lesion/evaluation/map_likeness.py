@@ -21,8 +21,9 @@ class Likeness:
         name: What was done to the trained model.
         rank: Spearman correlation of the signed evidence, NaN where a map is constant; shape
             (repeats, N).
-        structure: Structural similarity of the maps as they are shown, NaN where the map is smaller
-            than 3 x 3; shape (repeats, N).
+        structure: Structural similarity of the signed evidence, brought to 0 to 1; NaN where a map
+            is constant or smaller than 3 x 3; shape (repeats, N). The positive part alone would
+            not do: a shuffled head often leaves none, and an empty map resembles nothing.
     """
 
     name: str
@@ -60,7 +61,7 @@ def likeness(
     for row, (one, other) in enumerate(zip(trained, others, strict=True)):
         if np.ptp(one) > 0 and np.ptp(other) > 0:
             rank[0, row] = spearmanr(one, other, axis=None).statistic
-        structure[0, row] = _structural_similarity(_shown(one), _shown(other))
+            structure[0, row] = _structural_similarity(_scaled(one), _scaled(other))
     return Likeness(name, rank, structure)
 
 
@@ -73,10 +74,10 @@ def joined(repeats: Sequence[Likeness]) -> Likeness:
     )
 
 
-def _shown(signed: NDArray[np.floating]) -> NDArray[np.float64]:
-    positive = np.maximum(signed.astype(np.float64), 0.0)
-    peak = positive.max()
-    return positive / peak if peak > 0 else positive
+def _scaled(evidence: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The lowest value brought to 0, the highest to 1."""
+    low, high = float(evidence.min()), float(evidence.max())
+    return (evidence.astype(np.float64) - low) / (high - low)
 
 
 def _structural_similarity(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
