@@ -209,24 +209,24 @@ def risk_coverage_picture(curve: RiskCoverage, where: str) -> bytes:
               label="Best possible: all mistakes last")  # fmt: skip
     axes.axhline(100 * rate, color=MUTED, linewidth=1.3, linestyle=(0, (2, 3)),
                  label="Without order: the same risk throughout")  # fmt: skip
-    for share in (0.8, 0.9):
-        point = curve.at(share)
-        value = 100 * (point.risk.value or 0.0)
-        axes.plot(100 * point.coverage, value, "o", color=BLUE, markeredgecolor="white", ms=8)
-        axes.annotate(
-            f"{value:.1f}% at {point.coverage:.0%}",
-            (100 * point.coverage, value),
-            textcoords="offset points",
-            xytext=(-4, 9),
-            ha="right",
-            fontsize=8.5,
-            color=INK,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8},
-        )
+    marked = [curve.at(share) for share in (0.8, 0.9)]
+    values = [100 * (point.risk.value or 0.0) for point in marked]
+    axes.plot(
+        [100 * point.coverage for point in marked],
+        values,
+        "o",
+        color=BLUE,
+        markeredgecolor="white",
+        markersize=8,
+        label=", ".join(
+            f"{value:.1f}% wrong at {point.coverage:.0%}"
+            for point, value in zip(marked, values, strict=True)
+        ),
+    )
     title = f"Risk and coverage, {where} ({curve.n_images} images, {curve.n_mistakes} mistakes)"
     dress(axes, title, "Coverage: images answered (%)", "Risk: wrong among the answers (%)")
     top = np.nanmax([100 * rate, *(100 * risk), *(100 * high)]) if curve.n_mistakes else 1.0
-    axes.set(xlim=(0, 108), ylim=(0, 1.28 * top))
+    axes.set(xlim=(0, 101), ylim=(0, 1.35 * top))
     axes.set_xticks(range(0, 101, 20))
     aurc, excess = curve.aurc.value or 0.0, curve.excess_aurc.value or 0.0
     legend = axes.legend(loc="upper left", fontsize=8.5, frameon=False)
