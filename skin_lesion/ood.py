@@ -5,7 +5,8 @@ Four scores, all higher for pictures that are more unlike:
 - `energy`: minus the logarithm of the summed exponentials of the logits (Liu et al., NeurIPS 2020).
 - `max_softmax`: one minus the top probability (Hendrycks and Gimpel, ICLR 2017).
 - `mahalanobis`: distance to the nearest class mean under the covariance that the classes share (Lee
-  et al., NeurIPS 2018), shrunk as Ledoit and Wolf (J. Multivar. Anal. 88, 2004) do.
+  et al., NeurIPS 2018), to which each class contributes alike, shrunk as Ledoit and Wolf (J.
+  Multivar. Anal. 88, 2004) do.
 - `knn`: distance to the training picture of a given rank, between features scaled to length 1 (Sun
   et al., ICML 2022).
 
@@ -128,7 +129,11 @@ def fit_reference(
         raise ValueError("some features are not finite; the model's weights are broken")
     wide = features.astype(np.float64)
     means, members = _class_means(wide, truth)
-    whitening = _whitening(wide - means[members])
+    # Each class weighs the same: otherwise the commonest one shapes the covariance, and pictures of
+    # rare classes would be refused for being rare.
+    weights = 1.0 / np.bincount(members)[members]
+    evened = (wide - means[members]) * np.sqrt(weights / weights.mean())[:, None]
+    whitening = _whitening(evened)
     rows = np.arange(len(features))
     if len(rows) > bank_size:
         rows = np.sort(np.random.default_rng([seed, 65]).choice(rows, bank_size, replace=False))
@@ -192,7 +197,7 @@ def _class_means(
 
 
 def _whitening(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A root of the inverse covariance, (C, C)."""
+    """A root of the inverse covariance of centred rows, (C, C)."""
     from scipy.linalg import cholesky, solve_triangular
     from sklearn.covariance import ledoit_wolf
 

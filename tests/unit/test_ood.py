@@ -55,7 +55,10 @@ def test_max_softmax_is_one_minus_scipys_top_softmax(seen) -> None:
 def test_mahalanobis_is_scipys_to_the_nearest_class_mean(train, seen, reference) -> None:
     features, truth = train
     means = np.stack([features[truth == k].mean(axis=0, dtype=np.float64) for k in range(7)])
-    precision = LedoitWolf(assume_centered=True).fit(features - means[truth]).precision_
+    # Each class contributes alike to the covariance.
+    weights = TRAIN / 7 / np.bincount(truth)[truth]
+    centred = (features - means[truth]) * np.sqrt(weights)[:, None]
+    precision = LedoitWolf(assume_centered=True).fit(centred).precision_
     expected = [min(mahalanobis(row, mean, precision) for mean in means) for row in seen[1]]
     assert score("mahalanobis", *seen, reference, 1) == pytest.approx(expected, rel=1e-3)
 
@@ -136,6 +139,21 @@ def test_a_score_without_its_reference_is_an_error(seen, reference, kind) -> Non
     for lacking in (None, reference.only(other)):
         with pytest.raises(ValueError, match="needs the training pictures"):
             score(kind, *seen, lacking, 3)
+
+
+def test_a_class_is_not_further_off_for_being_rare(seen) -> None:
+    random = np.random.default_rng(5)
+    truth = np.repeat([0, 1], 150)
+    features = random.normal(0, 1, (300, CHANNELS)).astype(np.float32)
+    features[truth == 1, :4] *= 6
+    common = np.concatenate([np.repeat(np.arange(150), 6), np.arange(150, 300)])
+    even, uneven = (
+        score(
+            "mahalanobis", *seen, fit_reference(features[rows], truth[rows], bank_size=9, seed=0), 1
+        )
+        for rows in (np.arange(300), common)
+    )
+    assert uneven == pytest.approx(even, rel=0.03)
 
 
 def test_classes_without_training_pictures_have_no_mean(train) -> None:

@@ -183,15 +183,32 @@ def test_the_pictures_furthest_out_are_given_up_first() -> None:
     assert judge(worst, limits) is not None
 
 
-def test_a_share_that_does_no_harm_is_never_a_reason() -> None:
+@pytest.mark.parametrize(
+    ("measure", "value"),
+    [
+        ("brightness", 101), ("brightness", 239), ("dark_share", 0.29), ("bright_share", 0.09),
+        ("contrast", 6.1), ("sharpness", 1.16), ("skin_likeness", 0.51),
+    ],
+)  # fmt: skip
+def test_what_does_no_harm_is_never_a_reason_however_rare(measure, value) -> None:
     limits = fit_quality_limits([GOOD] * 50, **FIT)
-    spotted = {"dark_share": 0.04, "bright_share": 0.04, "skin_likeness": 0.81}
-    assert judge(Quality(**GOOD.as_dict() | spotted), limits) is None
+    assert judge(Quality(**GOOD.as_dict() | {measure: float(value)}), limits) is None
+
+
+def test_a_black_lesion_on_well_lit_skin_is_not_too_dark(drawn, limits) -> None:
+    y, x = np.ogrid[:HEIGHT, :WIDTH]
+    inside = ((y - 75) / 46) ** 2 + ((x - 100) / 60) ** 2 < 1
+    lit = measured(drawn[7]).brightness
+    lesion = np.where(inside[..., None], (drawn[7] * 0.1).astype(np.uint8), drawn[7])
+    assert inside.mean() > 0.25
+    assert measured(lesion).brightness > 0.9 * lit
+    assert judge(measured(lesion), limits) is None
 
 
 def test_pictures_of_unfit_shape_do_not_widen_the_limits() -> None:
     tiny = Quality(**GOOD.as_dict() | {"short_side": 20.0, "sharpness": -3.0})
-    assert fit_quality_limits([GOOD, tiny], **FIT)["sharpness"].low == GOOD.sharpness
+    soft = Quality(**GOOD.as_dict() | {"sharpness": 0.9})
+    assert fit_quality_limits([GOOD, soft, tiny], **FIT)["sharpness"].low == 0.9
 
 
 def test_bad_arguments_are_named() -> None:

@@ -34,7 +34,7 @@ def features_of(truth: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 def qualities_of(count: int, random: np.random.Generator) -> tuple[Quality, ...]:
     sharpness, brightness = random.normal(2, 0.3, count), random.normal(150, 15, count)
-    contrast = random.uniform(10, 60, count)
+    contrast = random.uniform(2, 60, count)
     return tuple(
         Quality(float(s), float(b), 0.0, 0.0, float(c), 1.0, 450.0, 4 / 3)
         for s, b, c in zip(sharpness, brightness, contrast, strict=True)
