@@ -1,7 +1,5 @@
 """What `results_table.py` keeps of a finished pipeline run, and the checks that it is true."""
 
-import os
-import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict
+
+from skin_lesion.checkout import processor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +142,7 @@ def record(config: str, run_name: str | None, baseline: Path | None = None) -> R
         dirty=dirty,
         machine=processor(),
         minutes=round(minutes, 1),
-        report=report.summary.model_dump(mode="json"),
+        report=report.summary.model_dump(mode="json", exclude={"evidence"}),
         comparison=comparison,
     )
 
@@ -267,38 +267,15 @@ def standard_errors(
 
     Whole lesion groups are drawn, since the pictures of one lesion are not independent.
     """
-    from skin_lesion.evaluation.metrics import measure, true_classes
+    from skin_lesion.evaluation.measured import measured
+    from skin_lesion.evaluation.report import test_sample
+    from skin_lesion.evaluation.resampling import Resamples
 
-    rows = predictions[predictions["split"] == "test"].reset_index(drop=True)
-    logits = rows[[f"logit_{label}" for label in summary.labels]].to_numpy()
-    truth, lesions = true_classes(rows), rows["lesion_id"].to_numpy()
-    members = list(rows.groupby("group").indices.values())
-    random = np.random.default_rng(summary.seed)
-    drawn = []
-    for _ in range(resamples):
-        chosen = random.integers(0, len(members), len(members))
-        images = np.concatenate([members[i] for i in chosen])
-        figures = measure(
-            logits[images],
-            truth[images],
-            lesions[images],
-            temperature=summary.temperature,
-            bins=summary.calibration.bins,
-            purpose="test",
-        )
-        drawn.append([getattr(figures, name) for name in COMPARED])
-    # A figure that a resample leaves undefined, for want of a class, is None.
-    values = np.array(drawn, dtype=float)
+    sample = test_sample(predictions)
+    drawn = Resamples.over_lesions(sample.groups, resamples, summary.seed)
+    found = measured(sample, drawn, bins=summary.freezing.calibration.bins)
     known = [name for name in COMPARED if getattr(summary.test, name) is not None]
-    return {name: float(np.nanstd(values[:, COMPARED.index(name)], ddof=1)) for name in known}
-
-
-def processor() -> str:
-    """Model and number of cores of this machine's processor."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{os.cpu_count()} × {models[0] if models else platform.machine()}"
+    return {name: float(np.nanstd(found.resampled[name], ddof=1)) for name in known}
 
 
 def states(stated: Any, actual: Any) -> bool:

@@ -1,6 +1,8 @@
 """What was measured on a model, as an artifact."""
 
 import json
+import tempfile
+from pathlib import Path
 from typing import Any, ClassVar
 
 from zenml.enums import ArtifactType, VisualizationType
@@ -9,10 +11,13 @@ from zenml.metadata.metadata_types import MetadataType
 from materializers._files import FileMaterializer, frame_hash, text_hash
 from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.evaluation.summary import ReportSummary
+from skin_lesion.ood import OodReference
+
+REFERENCE = "ood.npz"
 
 
 class EvaluationReportMaterializer(FileMaterializer):
-    """`report.json`, the predictions as Parquet and the figures; shown as the report's own page."""
+    """`report.json`, predictions as Parquet, figures, reference; shown as the report's own page."""
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (EvaluationReport,)
     ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.DATA_ANALYSIS
@@ -22,16 +27,26 @@ class EvaluationReportMaterializer(FileMaterializer):
         self.write_text("report.json", data.summary.model_dump_json(indent=2))
         self.write_frame("predictions.parquet", data.predictions)
         self.write_text("figures.json", json.dumps(list(data.figures)))
+        if data.reference is not None:
+            with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
+                path = Path(folder) / REFERENCE
+                data.reference.save(path)
+                self.upload(path, REFERENCE)
         for name, png in data.figures.items():
             self.write_bytes(f"{name}.png", png)
 
     def load(self, data_type: type[Any]) -> EvaluationReport:
         """Read the report."""
         names = json.loads(self.read_text("figures.json"))
+        reference = None
+        if self.artifact_store.exists(self.address(REFERENCE)):
+            with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
+                reference = OodReference.load(self.download(REFERENCE, Path(folder) / REFERENCE))
         return EvaluationReport(
             summary=ReportSummary.model_validate_json(self.read_text("report.json")),
             predictions=self.read_frame("predictions.parquet"),
             figures={name: self.read_bytes(f"{name}.png") for name in names},
+            reference=reference,
         )
 
     def compute_content_hash(self, data: EvaluationReport) -> str:
@@ -40,12 +55,12 @@ class EvaluationReportMaterializer(FileMaterializer):
 
     def extract_metadata(self, data: EvaluationReport) -> dict[str, MetadataType]:
         """The figures of the test split."""
-        test = data.summary.test.model_dump(exclude={"confusion", "absent_classes"})
+        test = data.summary.test.model_dump(exclude={"confusion", "absent_classes", "intervals"})
         per_class = test.pop("per_class")
         return {
             "test": {name: value for name, value in test.items() if value is not None},
             "test_recall": {label: figures["recall"] for label, figures in per_class.items()},
-            "temperature": data.summary.temperature,
+            "calibration": data.summary.decisions.calibrator.method,
             "synthetic_only": data.summary.synthetic_only,
         }
 

@@ -1,5 +1,7 @@
-"""Which commit of the project runs."""
+"""Which commit of the project runs, and on what."""
 
+import os
+import platform
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +45,14 @@ def code_state(root: Path | None = None) -> CodeState:
     except (OSError, subprocess.CalledProcessError):
         return CodeState()
     return CodeState(commit, bool(changes))
+
+
+def processor() -> str:
+    """Model and number of cores of this machine's processor."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{os.cpu_count()} × {models[0] if models else platform.machine()}"
 
 
 def _git(root: Path, *arguments: str) -> str:

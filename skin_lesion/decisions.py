@@ -129,7 +129,7 @@ class ConfidenceCutoffs(Frozen):
     """How sure the model is, by its top probability. It says nothing about danger.
 
     Attributes:
-        high: Top probabilities at or above it are `high`.
+        high: Top probabilities at or above it are `high`; 1 where validation gave none.
         medium: Those at or above it, but below `high`, are `medium`; the others are `low`.
     """
 
@@ -178,13 +178,14 @@ class OodGate(Frozen):
 class PredictionSets(Frozen):
     """Class-conditional conformal prediction sets.
 
-    A set holds every class whose 1 - probability is at most the class's threshold. Where validation
-    had too few lesions of a class to promise anything, the class is in every set.
+    A set holds every class whose 1 - probability is at most the class's threshold, and the most
+    probable class where that leaves it empty. Where validation had too few lesions of a class to
+    promise anything, the class is in every set.
 
     Attributes:
-        error: Share of the images of a class whose set may miss it, 0 to 1.
+        error: Share of the lesions of a class whose set may miss it, 0 to 1.
         thresholds: For each class, 0 to 1; 1 includes it always.
-        supported: For each class, whether validation had enough images for the promise.
+        supported: For each class, whether validation had enough lesions for the promise.
     """
 
     error: float = Field(gt=0.0, lt=1.0)
@@ -193,8 +194,10 @@ class PredictionSets(Frozen):
 
     def members(self, probabilities: Probabilities) -> NDArray[np.bool_]:
         """Which classes are in the set of each picture, shape (N, 7)."""
-        inside: NDArray[np.bool_] = 1.0 - probabilities <= np.asarray(self.thresholds)
-        return inside
+        inside = 1.0 - probabilities <= np.asarray(self.thresholds)
+        top = np.eye(NUM_CLASSES, dtype=bool)[probabilities.argmax(axis=1)]
+        filled: NDArray[np.bool_] = np.where(inside.any(axis=1, keepdims=True), inside, top)
+        return filled
 
     def labels(self, probabilities: Probabilities) -> list[tuple[str, ...]]:
         """The set of each picture as class codes, in label order."""

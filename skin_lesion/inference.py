@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from skin_lesion.data.images import ImageError, PixelSpec, read_pixels
-from skin_lesion.decisions import malignant_probability, softmax
+from skin_lesion.data.images import ImageError, PixelSpec, read_picture, read_pixels, resize
+from skin_lesion.decisions import Confidence, Decisions, malignant_probability
 from skin_lesion.explain.gradcam import Heat, class_activation
 from skin_lesion.labels import LABEL_INDEX, LABELS, NUM_CLASSES
 from skin_lesion.modeling.bundle import Contract, ModelBundle
+from skin_lesion.ood import UNLIKE_TRAINING, OodReference
+from skin_lesion.ood import score as ood_scores
+from skin_lesion.quality import judge, measure
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, InferRequest
@@ -28,11 +31,14 @@ class Outputs:
     """What the serving export says of N pictures.
 
     Attributes:
-        logits: Shape (N, 7), not yet divided by the temperature.
+        logits: Shape (N, 7), not yet calibrated.
+        pooled: Last feature map averaged over its positions, shape (N, C): what the classification
+            layer sees.
         features: Last feature map, shape (N, h, w, C); None where it was not asked for.
     """
 
     logits: NDArray[np.float32]
+    pooled: NDArray[np.float32]
     features: NDArray[np.float32] | None = None
 
 
@@ -108,19 +114,21 @@ class ServingModel:
                 f"{', '.join(map(str, expected))}) from skin_lesion.data.images.read_pixels"
             )
         logits = np.empty((len(pixels), NUM_CLASSES), np.float32)
+        pooled = np.empty((len(pixels), len(self.kernel)), np.float32)
         maps: list[NDArray[np.float32]] = []
         for rows in _batches(len(pixels), batch_size):
             result = self._request().infer([np.ascontiguousarray(pixels[rows])])
             logits[rows] = result["logits"]
+            pooled[rows] = result["features"].mean(axis=(1, 2))
             if with_features:
                 maps.append(result["features"])
         if not np.isfinite(logits).all():
             raise ValueError("the model gave logits that are not finite; its weights are broken")
         if not with_features:
-            return Outputs(logits)
+            return Outputs(logits, pooled)
         if not maps:
             raise ValueError("got no pictures; feature maps need at least one")
-        return Outputs(logits, np.concatenate(maps))
+        return Outputs(logits, pooled, np.concatenate(maps))
 
     def _request(self) -> "InferRequest":
         if not hasattr(self._requests, "value"):
@@ -136,10 +144,15 @@ class Prediction:
     Attributes:
         status: `ok`; `unreadable` where the bytes are no usable picture; `cannot_assess` where the
             picture is readable but must not be judged.
-        reason: Why not, as a code of `ImageError.reason`; None where the status is `ok`.
-        probabilities: Calibrated probability of each class; None unless the status is `ok`.
-        prediction: Code of the most probable class; None unless the status is `ok`.
-        malignant_probability: Summed probability of the malignant classes; None unless `ok`.
+        reason: Why not: a code of `ImageError.reason`, of `skin_lesion.quality.QUALITY_REASONS`, or
+            `unlike_training`; None where the status is `ok`.
+        probabilities: Calibrated probability of each class; like all that follows None unless the
+            status is `ok`.
+        prediction: Code of the most probable class.
+        malignant_probability: Summed probability of the malignant classes.
+        confidence: How sure the model is; it says nothing about danger.
+        prediction_set: Classes that remain possible at the model's error rate.
+        verdicts: Whether the picture counts as suspicious at each operating point, by its name.
     """
 
     status: Status
@@ -147,6 +160,9 @@ class Prediction:
     probabilities: Mapping[str, float] | None = None
     prediction: str | None = None
     malignant_probability: float | None = None
+    confidence: Confidence | None = None
+    prediction_set: tuple[str, ...] | None = None
+    verdicts: Mapping[str, bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -173,7 +189,11 @@ class Predictor:
             batch_size: Pictures decoded and judged at a time; it bounds memory.
         """
         self.contract = bundle.contract
+        self._decisions = bundle.contract.decisions or Decisions(
+            calibrator=bundle.contract.calibrator
+        )
         self._model = ServingModel.load(bundle)
+        self._reference = OodReference.load(bundle.ood_path) if bundle.ood_path else None
         self._batch_size = batch_size
         self._spec = PixelSpec(
             height=self.contract.input_height,
@@ -220,26 +240,55 @@ class Predictor:
 
     def _predict_batch(self, pictures: Sequence[bytes]) -> list[Prediction]:
         answers: list[Prediction | None] = []
-        readable: list[NDArray[np.uint8]] = []
+        fit: list[NDArray[np.uint8]] = []
         for picture in pictures:
             try:
-                readable.append(read_pixels(picture, self._spec))
-                answers.append(None)
+                decoded = read_picture(picture, self._spec)
             except ImageError as error:
                 answers.append(Prediction("unreadable", reason=error.reason))
-        judged = self._judge(np.stack(readable)) if readable else iter(())
+                continue
+            pixels = np.asarray(resize(decoded.image, self._spec))
+            quality = measure(pixels, decoded.height, decoded.width)
+            flaw = judge(quality, self._decisions.quality)
+            answers.append(Prediction("cannot_assess", reason=flaw) if flaw else None)
+            if flaw is None:
+                fit.append(pixels)
+        judged = self._judge(np.stack(fit)) if fit else iter(())
         return [next(judged) if answer is None else answer for answer in answers]
 
     def _judge(self, pixels: NDArray[np.uint8]) -> Iterator[Prediction]:
-        logits = self._model.run(pixels, self._batch_size).logits
-        probabilities = softmax(logits, self.contract.temperature)
-        for row, malignant in zip(probabilities, malignant_probability(probabilities), strict=True):
+        outputs = self._model.run(pixels, self._batch_size)
+        decisions = self._decisions
+        probabilities = decisions.calibrator.probabilities(outputs.logits)
+        malignant = malignant_probability(probabilities)
+        verdicts = {
+            point.name: point.positive(probabilities) for point in decisions.operating_points
+        }
+        bands, sets = decisions.confidence, decisions.prediction_sets
+        unlike = self._unlike_training(outputs)
+        for i, row in enumerate(probabilities):
+            if unlike[i]:
+                yield Prediction("cannot_assess", reason=UNLIKE_TRAINING)
+                continue
             yield Prediction(
                 status="ok",
                 probabilities=dict(zip(LABELS, row.tolist(), strict=True)),
                 prediction=LABELS[int(row.argmax())],
-                malignant_probability=float(malignant),
+                malignant_probability=float(malignant[i]),
+                confidence=bands.band(float(row.max())) if bands else None,
+                prediction_set=sets.labels(row[None])[0] if sets else None,
+                verdicts={name: bool(positive[i]) for name, positive in verdicts.items()},
             )
+
+    def _unlike_training(self, outputs: Outputs) -> NDArray[np.bool_]:
+        gate = self._decisions.ood
+        if gate is None:
+            return np.zeros(len(outputs.logits), bool)
+        scores = ood_scores(
+            gate.score, outputs.logits, outputs.pooled, self._reference, gate.neighbours
+        )
+        unlike: NDArray[np.bool_] = scores > gate.threshold
+        return unlike
 
 
 def _batches(count: int, size: int) -> Iterator[slice]:

@@ -2,13 +2,18 @@
 
 import importlib.metadata
 import io
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 import skin_lesion
+from skin_lesion import tracking
+from skin_lesion.evaluation.gate_report import GateReport
+from skin_lesion.evaluation.report import test_sample
 from skin_lesion.evaluation.summary import ReportSummary
+from skin_lesion.evaluation.verdict import ProductionModel
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
 
@@ -16,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
+
+log = logging.getLogger(__name__)
 
 # In MLflow and in ZenML alike; `pipelines/training.py` declares ZenML's when it is imported.
 MODEL_NAME = "skin-lesion-classifier"
@@ -31,6 +38,8 @@ TAGGED_FIGURES = (
     "ece",
 )
 _FIGURE = "test."
+_GATE = "gate"
+PRODUCTION_ALIAS = "champion"
 
 
 class RegisteredVersion(BaseModel):
@@ -62,7 +71,7 @@ class RegisteredVersion(BaseModel):
 
 
 def register_bundle(
-    bundle: ModelBundle, summary: ReportSummary, name: str = MODEL_NAME
+    bundle: ModelBundle, summary: ReportSummary, gate: GateReport, name: str = MODEL_NAME
 ) -> RegisteredVersion:
     """Register a bundle with its figures, unless the very same bundle is registered already.
 
@@ -72,17 +81,19 @@ def register_bundle(
     Args:
         bundle: The model with its final contract.
         summary: What was measured on it.
+        gate: The verdict of the gates.
         name: Registered model.
     """
     import mlflow
 
+    tags = _tags(bundle, summary) | gate.to_tags()
     found = find_bundle(name, bundle.bundle_hash)
-    version = _with_figures(found, summary) if found else _create(bundle, summary, name)
+    version = _with_figures(found, tags) if found else _create(bundle, tags, name)
     mlflow.set_tags({"registered_version": str(version.version), "model_uri": version.uri})
     return version
 
 
-def _create(bundle: ModelBundle, summary: ReportSummary, name: str) -> RegisteredVersion:
+def _create(bundle: ModelBundle, tags: dict[str, str], name: str) -> RegisteredVersion:
     """Log a bundle to the active run and make a version of it.
 
     It is a pyfunc written as models from code: nothing in it is pickled, and the library travels
@@ -99,7 +110,7 @@ def _create(bundle: ModelBundle, summary: ReportSummary, name: str) -> Registere
         signature=signature(),
         input_example=input_example(bundle),
     )
-    version = mlflow.register_model(f"models:/{logged.model_id}", name, tags=_tags(bundle, summary))
+    version = mlflow.register_model(f"models:/{logged.model_id}", name, tags=tags)
     return _record(version, created=True)
 
 
@@ -114,6 +125,35 @@ def find_bundle(name: str, bundle_hash: str) -> RegisteredVersion | None:
     if not usable:
         return None
     return _record(max(usable, key=lambda version: int(version.version)), created=False)
+
+
+def production(name: str = MODEL_NAME) -> ProductionModel | None:
+    """The model that the alias says is in production, with what it said of its test images.
+
+    Returns:
+        None where the alias points nowhere.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    client = mlflow.MlflowClient()
+    try:
+        version = client.get_model_version_by_alias(name, PRODUCTION_ALIAS)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        return None
+    try:
+        sample = test_sample(tracking.logged_predictions(version.run_id or "none"))
+    except LookupError as error:
+        log.warning("production version %s cannot be compared: %s", version.version, error)
+        sample = None
+    return ProductionModel(
+        version=str(version.version),
+        bundle_hash=version.tags.get("bundle_hash", ""),
+        split_hash=version.tags.get("split_hash", ""),
+        sample=sample,
+    )
 
 
 def signature() -> "ModelSignature":
@@ -152,21 +192,25 @@ def serving_requirements() -> list[str]:
     return [f"{name}=={importlib.metadata.version(name)}" for name in SERVING_PACKAGES]
 
 
-def _with_figures(version: RegisteredVersion, summary: ReportSummary) -> RegisteredVersion:
-    """Bring the figures among the tags of a version up to date."""
+def _with_figures(version: RegisteredVersion, tags: dict[str, str]) -> RegisteredVersion:
+    """Bring the figures and the verdict among the tags of a version up to date."""
     import mlflow
 
-    figures = _figure_tags(summary)
-    old = {name: value for name, value in version.tags.items() if name.startswith(_FIGURE)}
-    if figures == old:
+    new, old = _measured(tags), _measured(version.tags)
+    if new == old:
         return version
     client, number = mlflow.MlflowClient(), str(version.version)
-    for name in old.keys() - figures.keys():
+    for name in old.keys() - new.keys():
         client.delete_model_version_tag(version.name, number, name)
-    for name, value in figures.items() - old.items():
+    for name, value in new.items() - old.items():
         client.set_model_version_tag(version.name, number, name, value)
     others = {name: value for name, value in version.tags.items() if name not in old}
-    return version.model_copy(update={"tags": others | figures})
+    return version.model_copy(update={"tags": others | new})
+
+
+def _measured(tags: dict[str, str]) -> dict[str, str]:
+    """The tags that another evaluation of the same bundle may change."""
+    return {name: value for name, value in tags.items() if name.startswith((_FIGURE, _GATE))}
 
 
 def _figure_tags(summary: ReportSummary) -> dict[str, str]:

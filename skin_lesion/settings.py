@@ -296,17 +296,24 @@ class EvaluateConfig(Settings):
         quality_share: Share of what they refuse that the gate for quality may refuse.
         min_short_side: Shortest side of a source picture that is assessed, in pixels.
         max_aspect: Largest ratio of a source picture's sides that is assessed.
+        reference_images: Most training pictures that a picture is compared with.
         neighbours: Rank of the neighbour whose distance tells how unlike the training pictures a
             picture is.
-        outlier_crops: Crops of photographs without a lesion, against which the gate is chosen and
-            measured.
+        outlier_crops: Crops of photographs without a lesion. One half of the photographs chooses the
+            gate; the other half, about as many crops, measures it.
         set_error: Share of the images of a class whose prediction set may miss it.
         high_accuracy: Accuracy that answers of high confidence have to reach on validation.
-        medium_accuracy: Accuracy that answers of high or medium confidence have to reach together.
+        medium_accuracy: Accuracy that answers of medium confidence have to reach there.
         min_group_images: A subgroup with fewer images is listed, but not reported on.
-        min_group_positives: Nor is one with fewer malignant images.
-        robustness_images: Test images that the perturbations are tried on.
-        explained_images: Most pictures for each check of the heat-maps.
+        min_group_positives: Nor is a figure that rests on fewer lesions of its target.
+        robustness_images: Test images that the perturbations are tried on; 0 tries none.
+        explained_images: Most melanomas whose heat-maps are checked by hiding what they point at; 0
+            checks none.
+        randomised_images: Most pictures whose heat-maps are compared with those of a network with
+            shuffled weights.
+        randomised_models: Networks with shuffled weights.
+        deletion_steps: Steps in which a picture is hidden.
+        deletion_orders: Random orders that a heat-map's order is compared with.
         gallery_images: Successes and failures shown of each class.
     """
 
@@ -318,15 +325,20 @@ class EvaluateConfig(Settings):
     quality_share: float = Field(default=0.2, ge=0.0, le=1.0)
     min_short_side: int = Field(default=100, ge=1)
     max_aspect: float = Field(default=2.0, gt=1.0)
+    reference_images: int = Field(default=4000, ge=2)
     neighbours: int = Field(default=10, ge=1)
-    outlier_crops: int = Field(default=600, ge=500)
+    outlier_crops: int = Field(default=1100, ge=100)
     set_error: float = Field(default=0.1, gt=0.0, lt=1.0)
-    high_accuracy: float = Field(default=0.9, gt=0.0, lt=1.0)
-    medium_accuracy: float = Field(default=0.75, gt=0.0, lt=1.0)
+    high_accuracy: float = Field(default=0.95, gt=0.0, lt=1.0)
+    medium_accuracy: float = Field(default=0.6, gt=0.0, lt=1.0)
     min_group_images: int = Field(default=30, ge=1)
     min_group_positives: int = Field(default=10, ge=1)
-    robustness_images: int = Field(default=250, ge=10)
-    explained_images: int = Field(default=60, ge=5)
+    robustness_images: int = Field(default=250, ge=0)
+    explained_images: int = Field(default=60, ge=0)
+    randomised_images: int = Field(default=35, ge=2)
+    randomised_models: int = Field(default=3, ge=1)
+    deletion_steps: int = Field(default=8, ge=2)
+    deletion_orders: int = Field(default=3, ge=1)
     gallery_images: int = Field(default=4, ge=1)
 
 

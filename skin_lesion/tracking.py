@@ -9,16 +9,22 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skin_lesion.checkout import code_state
 from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.modeling.history import EpochRecord, History
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
 CURVES = "curves"
 CHECKPOINTS = "checkpoints"
 EVALUATION = "evaluation"
+PREDICTIONS = "predictions.parquet"
+DOCUMENTS = "documents"
 TRAINED_BY = "trained_by_run"
 _METRICS_A_REQUEST = 1000  # limit of MLflow
 _PARAMS_A_REQUEST = 100
@@ -119,10 +125,15 @@ def log_evaluation(report: EvaluationReport) -> None:
     import mlflow
 
     summary = report.summary
-    figures = {"val": summary.val.model_dump(), "test": summary.test.model_dump()}
+    figures = {
+        name: split.model_dump(exclude={"intervals"})
+        for name, split in (("val", summary.val), ("test", summary.test))
+    }
     numbers = {
         name: float(value)
-        for name, value in flatten({**figures, "temperature": summary.temperature})
+        for name, value in flatten(
+            {**figures, "temperature": summary.decisions.calibrator.temperature}
+        )
         if isinstance(value, int | float)
     }
     mlflow.log_metrics(numbers)
@@ -130,9 +141,40 @@ def log_evaluation(report: EvaluationReport) -> None:
         folder = Path(name)
         (folder / "report.json").write_text(summary.model_dump_json(indent=2))
         (folder / "report.html").write_text(report.to_html())
+        report.predictions.to_parquet(folder / PREDICTIONS, index=False)
         for figure, png in report.figures.items():
             (folder / f"{figure}.png").write_bytes(png)
         mlflow.log_artifacts(str(folder), EVALUATION)
+
+
+def log_documents(documents: Mapping[str, str]) -> None:
+    """Log texts, such as the model card, by their file names."""
+    import mlflow
+
+    for name, text in documents.items():
+        mlflow.log_text(text, f"{DOCUMENTS}/{name}")
+
+
+def logged_predictions(run_id: str) -> "pd.DataFrame":
+    """What a model said of the validation and test images, as its run logged it.
+
+    Raises:
+        LookupError: The run is gone, or logged none.
+    """
+    import mlflow
+    import pandas as pd
+    from mlflow.exceptions import MlflowException
+
+    with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
+        try:
+            path = mlflow.artifacts.download_artifacts(
+                run_id=run_id, artifact_path=f"{EVALUATION}/{PREDICTIONS}", dst_path=folder
+            )
+        except (MlflowException, OSError) as error:
+            raise LookupError(
+                f"run {run_id} holds no {EVALUATION}/{PREDICTIONS}: {error}"
+            ) from error
+        return pd.read_parquet(path)
 
 
 def adopt_phases(histories: Sequence[History]) -> None:

@@ -1,16 +1,24 @@
-"""Step 8: put the model into the registry."""
+"""Step 8: judge the model and put it into the registry."""
 
 from typing import Annotated
 
 from zenml import log_metadata, step
+from zenml.types import HTMLString
 
 from materializers._files import workspace
 from materializers.registered_version import RegisteredVersionMaterializer
 from skin_lesion import tracking
+from skin_lesion.data.augment import AugmentationPlan
+from skin_lesion.data.manifest import Manifest
+from skin_lesion.data.split_table import SplitTable
+from skin_lesion.evaluation.cards.documents import write_documents
+from skin_lesion.evaluation.cards.from_run import Run
 from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.modeling.history import History
-from skin_lesion.registry import RegisteredVersion, register_bundle
+from skin_lesion.registry import RegisteredVersion
+from skin_lesion.release import release
+from skin_lesion.settings import GateConfig
 from steps._run import mlflow_run, resolved_configuration
 
 
@@ -21,18 +29,38 @@ from steps._run import mlflow_run, resolved_configuration
 def register(
     bundle: ModelBundle,
     evaluation: EvaluationReport,
+    manifest: Manifest,
+    split: SplitTable,
+    plan: AugmentationPlan,
     warmup_history: History,
     finetune_history: History,
-) -> Annotated[RegisteredVersion, "registered_version"]:
-    """Complete the MLflow run and register the bundle, or find the version that holds it already."""
-    temperature = evaluation.summary.temperature
-    calibrated = bundle.contract.model_copy(update={"temperature": temperature})
+    config: GateConfig = GateConfig(),
+) -> tuple[
+    Annotated[RegisteredVersion, "registered_version"],
+    Annotated[HTMLString, "gates"],
+    Annotated[HTMLString, "model_card"],
+    Annotated[HTMLString, "data_sheet"],
+    Annotated[HTMLString, "checklists"],
+]:
+    """Complete the MLflow run, pass the gates, and register the bundle unless it is there already."""
+    histories = [warmup_history, finetune_history]
     with mlflow_run() as run_id, workspace() as space:
         tracking.log_configuration(resolved_configuration())
-        tracking.adopt_phases([warmup_history, finetune_history])
+        tracking.adopt_phases(histories)
         tracking.log_evaluation(evaluation)
-        final = bundle.with_contract(calibrated, space.path / "bundle")
-        version = register_bundle(final, evaluation.summary)
-    log_metadata({"mlflow_run_id": run_id})
+        released = release(bundle, evaluation, config, space.path / "bundle")
+        version, gate = released.version, released.gate
+        documents = write_documents(
+            Run(version.name, version.version, released.bundle, gate, evaluation.summary,
+                manifest, split, plan, histories)
+        )  # fmt: skip
+        tracking.log_documents(documents.files())
+    log_metadata({"mlflow_run_id": run_id, "gate": gate.to_lines()})
     log_metadata(metadata=version.link(), infer_model=True)
-    return version
+    return (
+        version,
+        HTMLString(documents.verdict),
+        HTMLString(documents.model_card),
+        HTMLString(documents.data_sheet),
+        HTMLString(documents.checklists),
+    )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.small_world"]
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # Marker -> the environment variable that tells where its data lie.

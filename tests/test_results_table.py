@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,12 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skin_lesion.evaluation.summary import (
-    CalibrationFigures,
-    ClassFigures,
-    ReportSummary,
-    SplitFigures,
-)
+from skin_lesion.decisions import softmax
+from skin_lesion.evaluation.report import EvaluationReport
+from skin_lesion.evaluation.summary import ClassFigures, ReportSummary, SplitFigures
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.history import EpochRecord, History
 from steps._caching import code_version
@@ -68,38 +66,34 @@ def figures(purpose: str, macro_f1: float, auc: float | None = 0.9) -> SplitFigu
         per_class=dict.fromkeys(LABELS, one),
         absent_classes=(),
         confusion=((1,) * 7,) * 7,
+        intervals={},
     )
+
+
+TEMPLATE: list[ReportSummary] = []
+
+
+@pytest.fixture(autouse=True, scope="module")
+def template(small_report: EvaluationReport) -> Iterator[None]:
+    """A report as evaluation writes it: a renamed field breaks these tests."""
+    TEMPLATE.append(small_report.summary)
+    yield
+    TEMPLATE.clear()
+
+
+def summary(**changes: Any) -> ReportSummary:
+    values = {
+        "pretrained_on": "imagenet",
+        "synthetic_only": False,
+        "seed": 0,
+        "val": figures("selection", macro_f1=0.678),
+        "test": figures("test", macro_f1=0.6484),
+    }
+    return TEMPLATE[0].model_copy(update=values | changes)
 
 
 def report(**changes: Any) -> dict[str, Any]:
-    """A report as evaluation writes it: a renamed field breaks these tests."""
-    summary = ReportSummary(
-        labels=LABELS,
-        backbone="mobilenet",
-        pretrained_on="imagenet",
-        bundle_hash="b" * 64,
-        training_run_id="run-1",
-        data_fingerprint="d" * 64,
-        split_hash="s" * 64,
-        synthetic_only=False,
-        licence="CC-BY-NC-4.0",
-        seed=0,
-        temperature=1.3,
-        calibration=CalibrationFigures(
-            temperature=1.3,
-            identified=True,
-            folds=5,
-            fold_temperatures=(1.3,) * 5,
-            bins=15,
-            nll_uncalibrated=0.6,
-            nll_cross_fitted=0.5,
-            ece_uncalibrated=0.1,
-            ece_cross_fitted=0.02,
-        ),
-        val=figures("selection", macro_f1=0.678),
-        test=figures("test", macro_f1=0.6484),
-    )
-    return summary.model_copy(update=changes).model_dump(mode="json")
+    return summary(**changes).model_dump(mode="json", exclude={"evidence"})
 
 
 def result(script: ModuleType, **changes: Any) -> Any:
@@ -231,6 +225,8 @@ def predictions(truth: list[int], called: list[int], group: list[int]) -> pd.Dat
     """The first group is in validation, which must not count."""
     logits = 4.0 * np.eye(7)[called]
     rows = pd.DataFrame(logits, columns=[f"logit_{label}" for label in LABELS])
+    rows[[f"p_{label}" for label in LABELS]] = softmax(logits)
+    rows["image_id"] = [f"i{i}" for i in range(len(truth))]
     rows["dx"] = [LABELS[i] for i in truth]
     rows["lesion_id"] = rows["group"] = [f"g{i}" for i in group]
     rows["split"] = ["val" if i == 0 else "test" for i in group]
@@ -243,12 +239,12 @@ def test_the_standard_error_counts_lesions_not_images(recording: ModuleType) -> 
     called = np.where(lesions % 2, lesions % 7, (lesions + 1) % 7)
     groups = np.repeat(lesions, 10)
     rows = predictions(list(groups % 7), list(np.repeat(called, 10)), list(groups))
-    summary = ReportSummary.model_validate(report())
-    errors = recording.standard_errors(rows, summary, 200)
+    known = summary()
+    errors = recording.standard_errors(rows, known, 200)
     assert errors["accuracy"] == pytest.approx((0.25 / 70) ** 0.5, rel=0.2)
     assert set(errors) == set(recording.COMPARED)
-    assert recording.standard_errors(rows, summary, 200) == errors
-    undefined = summary.model_copy(update={"test": figures("test", macro_f1=0.6, auc=None)})
+    assert recording.standard_errors(rows, known, 200) == errors
+    undefined = known.model_copy(update={"test": figures("test", macro_f1=0.6, auc=None)})
     assert "macro_auc" not in recording.standard_errors(rows, undefined, 3)
 
 
@@ -257,9 +253,9 @@ def test_a_figure_is_no_worse_within_one_standard_error(
 ) -> None:
     errors = {"accuracy": 0.01, "macro_f1": 0.05}
     monkeypatch.setattr(recording, "standard_errors", lambda *_: errors)
-    summary = ReportSummary.model_validate(report())
+    known = summary()
     given = recording.Baselines.model_validate(BASELINES)
-    comparison = recording.compare(pd.DataFrame(), summary, given)
+    comparison = recording.compare(pd.DataFrame(), known, given)
     # Ours: accuracy 0.8125, macro F1 0.6484.
     assert comparison.no_worse == (
         {"accuracy": True, "macro_f1": False},

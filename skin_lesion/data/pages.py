@@ -15,12 +15,14 @@ p { margin: .3rem 0 .8rem; } .quiet { color: #5b6675; }
 .cards { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1.2rem 0; }
 .card { flex: 1 1 8rem; border: 1px solid #dde2e8; border-radius: .5rem; padding: .7rem 1rem; }
 .card b { display: block; font-size: 1.5rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
-table { border-collapse: collapse; width: 100%; } caption { text-align: left; color: #5b6675; }
+table { border-collapse: collapse; width: 100%; margin-bottom: 1.2rem; } caption { text-align: left; color: #5b6675; }
 th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid #e6eaef;
   vertical-align: top; overflow-wrap: anywhere; } th { overflow-wrap: break-word; color: #5b6675; font-weight: 600; border-bottom-color: #c4ccd6; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .bar { background: #eef1f5; border-radius: .25rem; min-width: 8rem; }
 .bar i { display: block; height: .8rem; border-radius: .25rem; background: #3b6ea8; }
+figure { margin: 1.2rem 0; } img { max-width: 100%; height: auto; }
+td small { color: #5b6675; white-space: nowrap; } td i { color: #7a4f00; }
 code { font: .88em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 """
 

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skin_lesion.decisions import Calibrator, MonotoneCurve, Probabilities, softmax
-from skin_lesion.evaluation.summary import CalibrationFigures
 from skin_lesion.labels import NUM_CLASSES
 
 # A model worse than chance would be fitted to an endless temperature.
@@ -96,20 +95,18 @@ def expected_calibration_error(
 
 
 def negative_log_likelihood(
-    logits: NDArray[np.floating],
-    truth: NDArray[np.int64],
-    temperature: float | NDArray[np.float64] = 1.0,
+    logits: NDArray[np.floating], truth: NDArray[np.int64], temperature: float = 1.0
 ) -> float:
     """Mean negative log-likelihood in nats.
 
     Args:
         logits: Shape (N, 7).
         truth: Index of the true class, shape (N,).
-        temperature: One for all images, or one for each, shape (N,).
+        temperature: Logits are divided by it.
     """
     from scipy.special import log_softmax
 
-    scaled = logits.astype(np.float64) / np.reshape(temperature, (-1, 1))
+    scaled = logits.astype(np.float64) / temperature
     return float(-log_softmax(scaled, axis=1)[np.arange(len(truth)), truth].mean())
 
 
@@ -220,57 +217,3 @@ def image_brier(probabilities: Probabilities, truth: NDArray[np.int64]) -> NDArr
     """Squared error of each image, summed over the classes, 0 to 2, shape (N,)."""
     squares: NDArray[np.float64] = ((probabilities - np.eye(NUM_CLASSES)[truth]) ** 2).sum(axis=1)
     return squares
-
-
-def calibrate(
-    logits: NDArray[np.floating],
-    truth: NDArray[np.int64],
-    groups: NDArray[np.object_],
-    *,
-    folds: int,
-    bins: int,
-    seed: int,
-) -> CalibrationFigures:
-    """Fit the temperature on validation, and say by cross-fitting what it is worth.
-
-    A temperature judged on the images it was fitted on flatters itself; so each fold is judged at
-    the temperature fitted on the other folds, with every lesion group in one fold.
-
-    Args:
-        logits: Of the validation images, shape (N, 7).
-        truth: Index of their true class, shape (N,).
-        groups: Their lesion group, shape (N,).
-        folds: Number of folds; fewer where there are fewer groups.
-        bins: Equal-mass bins of the calibration error.
-        seed: Which groups share a fold.
-
-    Raises:
-        ValueError: Fewer than two lesion groups.
-    """
-    from sklearn.model_selection import GroupKFold
-
-    n_groups = len(set(groups))
-    if n_groups < 2:
-        raise ValueError(
-            f"validation holds {n_groups} lesion group(s); calibrating needs at least 2"
-        )
-    folds = min(folds, n_groups)
-    fold_temperatures: list[float] = []
-    temperatures = np.empty(len(truth))
-    splitter = GroupKFold(folds, shuffle=True, random_state=seed)
-    for others, fold in splitter.split(logits, truth, groups):
-        fold_temperatures.append(fit_temperature(logits[others], truth[others]))
-        temperatures[fold] = fold_temperatures[-1]
-    temperature = fit_temperature(logits, truth)
-    return CalibrationFigures(
-        temperature=temperature,
-        identified=bool((logits.argmax(axis=1) != truth).any())
-        and not any(abs(np.log(temperature / bound)) < 1e-3 for bound in TEMPERATURE_BOUNDS),
-        folds=folds,
-        fold_temperatures=tuple(fold_temperatures),
-        bins=bins,
-        nll_uncalibrated=negative_log_likelihood(logits, truth),
-        nll_cross_fitted=negative_log_likelihood(logits, truth, temperatures),
-        ece_uncalibrated=expected_calibration_error(softmax(logits), truth, bins),
-        ece_cross_fitted=expected_calibration_error(softmax(logits, temperatures), truth, bins),
-    )

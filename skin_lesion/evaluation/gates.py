@@ -17,10 +17,9 @@ A figure that is missing fails its check: nothing passes because it was not meas
 import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from skin_lesion.evaluation.figures import Estimate, Figures
 from skin_lesion.evaluation.gate_report import GateCheck, GateReport
+from skin_lesion.settings import GateConfig
 
 # Figures of which more is better; the production model's are compared on all of them.
 GUARDED: dict[str, str] = {
@@ -29,31 +28,6 @@ GUARDED: dict[str, str] = {
     "macro_auc": "macro AUC",
     "melanoma_auc": "melanoma AUC",
 }
-
-
-class GateLimits(BaseModel):
-    """What a model has to reach. Every limit is a figure from 0 to 1, itself included.
-
-    Attributes:
-        min_macro_f1: Mean F1 over classes.
-        min_balanced_accuracy: Mean recall over classes.
-        min_melanoma_auc: AUC of melanoma against the rest.
-        min_melanoma_sensitivity: Share of melanomas found at the operating point that was frozen
-            for 95 % sensitivity on validation.
-        min_worst_subgroup_auc: AUC of malignant against benign in the subgroup where it is lowest.
-        max_ece: Expected calibration error.
-        max_regression: How much worse than the production model it may be, in each of `GUARDED`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    min_macro_f1: float = Field(ge=0.0, le=1.0)
-    min_balanced_accuracy: float = Field(ge=0.0, le=1.0)
-    min_melanoma_auc: float = Field(ge=0.0, le=1.0)
-    min_melanoma_sensitivity: float = Field(ge=0.0, le=1.0)
-    min_worst_subgroup_auc: float = Field(ge=0.0, le=1.0)
-    max_ece: float = Field(ge=0.0, le=1.0)
-    max_regression: float = Field(ge=0.0, le=1.0)
 
 
 class WorstSubgroup(Figures):
@@ -122,7 +96,7 @@ class ProductionComparison(Figures):
 
 
 def judge(
-    figures: GateFigures, limits: GateLimits, production: ProductionComparison | None
+    figures: GateFigures, limits: GateConfig, production: ProductionComparison | None
 ) -> GateReport:
     """Hold a model's figures against the limits and against the model in production.
 

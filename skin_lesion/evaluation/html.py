@@ -1,148 +1,176 @@
 """The evaluation as one HTML page that needs no other file and no network."""
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
+from io import BytesIO
 
-from skin_lesion.evaluation.style import CLASS_NAMES
-from skin_lesion.evaluation.summary import ReportSummary, SplitFigures
-from skin_lesion.labels import LABELS, MALIGNANT
+from PIL import Image
 
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:62rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.6rem;margin:0}h2{font-size:1.2rem;margin:2.2rem 0 .6rem}
-p.notice{border-left:4px solid #6b6b6b;background:#f4f4f4;padding:.6rem .9rem;margin:.8rem 0}
-p.banner{border:2px solid #D55E00;background:#fff4ec;padding:.7rem .9rem;font-weight:600}
-table{border-collapse:collapse;margin:.5rem 0}th,td{padding:.3rem .8rem;text-align:right}
-th:first-child,td:first-child{text-align:left}thead th{border-bottom:2px solid #222}
-tbody tr{border-bottom:1px solid #e3e3e3}td.code{font-family:monospace;font-size:.85em;
-overflow-wrap:anywhere;text-align:left}caption{text-align:left;color:#555;caption-side:bottom;
-padding-top:.4rem;font-size:.9em}figure{margin:1.2rem 0}img{max-width:100%;height:auto}
-.scroll{overflow-x:auto}
-"""
-_SYNTHETIC = (
+from skin_lesion.data.pages import cards, mark, page, table
+from skin_lesion.evaluation.evidence import Evidence
+from skin_lesion.evaluation.figures import Interval
+from skin_lesion.evaluation.html_sections import (
+    calibration,
+    cannot_assess,
+    classes,
+    confidence,
+    explanations,
+    operating_points,
+    overall,
+    prediction_sets,
+    robustness,
+    subgroups,
+)
+from skin_lesion.evaluation.summary import ReportSummary
+from skin_lesion.evaluation.wording import number
+
+SYNTHETIC = (
     "This model has seen only computer-drawn pictures. Its figures show that the pipeline works; "
     "they say nothing about real skin lesions, and it must not be used on them."
 )
-_RESEARCH = (
+RESEARCH = (
     "For research only: not a medical device, not for diagnosis, not for triage. Dermatoscopic "
     "pictures of the seven classes below only; non-pigmented, subungual, ocular and mucosal lesions "
     "were not part of the data."
 )
-_SCORES: tuple[tuple[str, str], ...] = (
-    ("Balanced accuracy (mean recall)", "balanced_accuracy"),
-    ("Macro F1", "macro_f1"),
-    ("Weighted F1", "weighted_f1"),
-    ("Accuracy", "accuracy"),
-    ("Macro AUC", "macro_auc"),
-    ("Melanoma AUC", "melanoma_auc"),
-    ("Malignant AUC (mel + bcc + akiec)", "malignant_auc"),
-    ("Calibration error (ECE), calibrated", "ece"),
-    ("Calibration error (ECE), uncalibrated", "ece_uncalibrated"),
-    ("Negative log-likelihood (nats), calibrated", "nll"),
-    ("Negative log-likelihood (nats), uncalibrated", "nll_uncalibrated"),
-    ("Brier score (0 to 2), calibrated", "brier"),
-    ("Brier score (0 to 2), uncalibrated", "brier_uncalibrated"),
+_HEADLINE = (
+    ("balanced_accuracy", "balanced accuracy"),
+    ("macro_f1", "macro F1"),
+    ("melanoma_auc", "melanoma AUC"),
+    ("malignant_auc", "malignant AUC"),
+    ("ece", "calibration error"),
 )
-_CAPTIONS = {
-    "confusion_matrix": "Counts, and their share of the true class",
-    "roc": "ROC of each class against the rest",
-    "reliability": "Reliability before and after calibration",
-    "per_class": "Figures of each class",
+_LARGE_PNG = 300_000
+# Section title -> the pictures that belong to it, by the beginning of their names, in order.
+_PICTURES: dict[str, tuple[str, ...]] = {
+    "Overall": ("forest",),
+    "Classes": ("confusion_matrix", "per_class", "roc"),
+    "Operating points": ("operating_points", "predictive_values", "decision_curves"),
+    "Confidence": ("confidence_bands", "risk_coverage"),
+    "Prediction sets": ("prediction_sets",),
+    "Calibration": ("reliability",),
+    "Cannot assess": ("ood_", "refusals"),
+    "Subgroups": ("subgroups_",),
+    "Robustness": ("robustness", "perturbations"),
+    "Heat-maps": ("explanation_",),
+    "Gallery": ("gallery_",),
 }
 
 
 def render(summary: ReportSummary, figures: Mapping[str, bytes]) -> str:
-    """Write the page.
+    """Write the page of a model's own test split.
 
     Args:
         summary: The figures in numbers.
-        figures: PNG pictures by name.
+        figures: PNG pictures by name; every one is shown.
     """
-    banner = f'<p class="banner">{_SYNTHETIC}</p>' if summary.synthetic_only else ""
-    pictures = "".join(
-        f'<figure><img alt="{escape(_CAPTIONS.get(name, name))}" '
-        f'src="data:image/png;base64,{b64encode(data).decode()}"></figure>'
-        for name, data in figures.items()
-    )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>Evaluation</title><style>{_STYLE}</style></head><body>"
-        f"<h1>Evaluation of the serving model</h1>{banner}"
-        f'<p class="notice">{_RESEARCH}</p>'
-        f"<h2>Overall</h2>{_overall(summary)}"
-        f"<h2>Each class, test split</h2>{_per_class(summary.test)}"
-        f"<h2>Figures, test split</h2>{pictures}"
-        f"<h2>Calibration</h2>{_calibration(summary)}"
-        f"<h2>Origin</h2>{_origin(summary)}</body></html>\n"
+    evidence = summary.evidence
+    sections = {
+        "Overall": overall(summary),
+        "Classes": classes(summary.test, evidence),
+        **_common_sections(evidence),
+    }
+    sections["Calibration"] = calibration(evidence, summary.freezing)
+    sections["Cannot assess"] = cannot_assess(evidence, summary.freezing)
+    return assemble(
+        "Evaluation of the serving model",
+        [*_notices(summary.synthetic_only), _headline(summary)],
+        sections,
+        figures,
+        _origin(summary),
     )
 
 
-def _overall(summary: ReportSummary) -> str:
-    rows = [
-        (name, _number(getattr(summary.test, field)), _number(getattr(summary.val, field)))
-        for name, field in _SCORES
-    ]
-    rows += [
-        ("Images", str(summary.test.n_images), str(summary.val.n_images)),
-        ("Lesions", str(summary.test.n_lesions), str(summary.val.n_lesions)),
-    ]
-    absent = "".join(
-        f" The {name} split holds no {', '.join(figures.absent_classes)}; means are over the "
-        "classes present."
-        for name, figures in (("test", summary.test), ("validation", summary.val))
-        if figures.absent_classes
+def _common_sections(evidence: Evidence) -> dict[str, str]:
+    """Sections that need nothing but the evidence, in the order of the page."""
+    return {
+        "Operating points": operating_points(evidence),
+        "Confidence": confidence(evidence),
+        "Prediction sets": prediction_sets(evidence),
+        "Calibration": calibration(evidence, None),
+        "Cannot assess": cannot_assess(evidence, None),
+        "Subgroups": subgroups(evidence),
+        "Robustness": robustness(evidence),
+        "Heat-maps": explanations(evidence),
+        "Gallery": "<p>Right answers drawn at random, and the most confident mistakes, each picture "
+        "beside what speaks for the answer. Mistakes are shown because they are the ones to learn "
+        "from, not because they are typical.</p>",
+    }
+
+
+def assemble(
+    title: str,
+    head: Iterable[str],
+    sections: Mapping[str, str],
+    figures: Mapping[str, bytes],
+    origin: Mapping[str, str],
+) -> str:
+    """Put a page together: head, table of contents, sections with their pictures, origin.
+
+    Args:
+        title: Of the page.
+        head: HTML above the table of contents.
+        sections: HTML by title, in order.
+        figures: PNG pictures by name; those of no section stand under "Further pictures".
+        origin: Which model and data.
+    """
+    placed = {name: _section_of(name) for name in figures}
+    body: list[str] = []
+    for name, text in sections.items():
+        shown = "".join(_picture(key, figures[key]) for key in figures if placed[key] == name)
+        body.append(f'<h2 id="{_slug(name)}">{escape(name)}</h2>{text}{shown}')
+    left = [key for key in figures if placed[key] not in sections]
+    if left:
+        body.append('<h2 id="further-pictures">Further pictures</h2>')
+        body.extend(_picture(key, figures[key]) for key in left)
+    contents = " · ".join(
+        f'<a href="#{_slug(name)}">{escape(name)}</a>' for name in (*sections, "Origin")
     )
-    return _table(
-        ("", "Test", "Validation"),
-        rows,
-        "Validation chose the weights and the temperature, so its figures flatter the model; test "
-        f"was measured once and decided nothing.{absent}",
-    )
-
-
-def _per_class(figures: SplitFigures) -> str:
-    rows = []
-    for label in LABELS:
-        one = figures.per_class[label]
-        kind = "malignant" if label in MALIGNANT else "benign"
-        scores = (one.precision, one.recall, one.f1, one.auc)
-        name = f"{CLASS_NAMES[label]} ({label}), {kind}"
-        rows.append((name, *map(_number, scores), str(one.n)))
-    return _table(("Class", "Precision", "Recall", "F1", "AUC", "Images"), rows)
-
-
-def _calibration(summary: ReportSummary) -> str:
-    fit = summary.calibration
-    warning = (
-        ""
-        if fit.identified
-        else " Validation could not tell the temperature: the model made no mistake there, or did no "
-        "better than chance. Its confidence means little."
-    )
-    return _table(
-        ("Validation", "Temperature 1", "Cross-fitted"),
+    rows = [[escape(name), f"<code>{escape(value)}</code>"] for name, value in origin.items()]
+    return page(
+        title,
         [
-            (
-                "Calibration error (ECE)",
-                _number(fit.ece_uncalibrated),
-                _number(fit.ece_cross_fitted),
-            ),
-            (
-                "Negative log-likelihood (nats)",
-                _number(fit.nll_uncalibrated),
-                _number(fit.nll_cross_fitted),
-            ),
+            *head,
+            f'<p class="quiet">{contents}</p>',
+            *body,
+            '<h2 id="origin">Origin</h2>' + table(["What", "Value"], rows, widths=(24, 76)),
         ],
-        f"Temperature {fit.temperature:.3f}, fitted on validation alone; cross-fitted over "
-        f"{fit.folds} folds of lesion groups it lies between {min(fit.fold_temperatures):.3f} and "
-        f"{max(fit.fold_temperatures):.3f}. ECE in {fit.bins} equal-mass bins.{warning}",
     )
 
 
-def _origin(summary: ReportSummary) -> str:
-    facts = {
+def _section_of(name: str) -> str:
+    found = [
+        (len(start), section)
+        for section, starts in _PICTURES.items()
+        for start in starts
+        if name.startswith(start)
+    ]
+    return max(found, default=(0, ""))[1]
+
+
+def _notices(synthetic: bool) -> Iterator[str]:
+    if synthetic:
+        yield f"<p>{mark('bad', 'Synthetic pictures only')} <b>{escape(SYNTHETIC)}</b></p>"
+    yield f"<p>{escape(RESEARCH)}</p>"
+
+
+def _headline(summary: ReportSummary) -> str:
+    test = summary.test
+    figures = []
+    for field, name in _HEADLINE:
+        ends: Interval | None = test.intervals.get(field)
+        value: float | None = getattr(test, field)
+        words = f"{name}, {ends.ci_low:.3f} to {ends.ci_high:.3f}" if ends else name
+        figures.append((number(value), words))
+    return cards(figures) + (
+        f'<p class="quiet">Test split: {test.n_images} images of {test.n_lesions} lesions, looked at '
+        "once. Ranges are 95 % intervals from a bootstrap over lesions.</p>"
+    )
+
+
+def _origin(summary: ReportSummary) -> dict[str, str]:
+    return {
         "Backbone": summary.backbone,
         "Pretrained on": summary.pretrained_on,
         "Bundle": summary.bundle_hash,
@@ -151,24 +179,24 @@ def _origin(summary: ReportSummary) -> str:
         "Split": summary.split_hash,
         "Licence of the pictures": summary.licence,
     }
-    rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td class="code">{escape(value)}</td></tr>'
-        for name, value in facts.items()
-    )
-    return f'<div class="scroll"><table><tbody>{rows}</tbody></table></div>'
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]], caption: str = "") -> str:
-    columns = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    note = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return (
-        f'<div class="scroll"><table>{note}<thead><tr>{columns}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+def _picture(name: str, data: bytes) -> str:
+    words = escape(name.replace("_", " "))
+    kind, small = _reduced(data)
+    source = b64encode(small).decode()
+    return f'<figure><img alt="{words}" src="data:image/{kind};base64,{source}"></figure>'
 
 
-def _number(value: float | None) -> str:
-    return "not defined" if value is None else f"{value:.3f}"
+def _reduced(data: bytes) -> tuple[str, bytes]:
+    """Sheets of photographs as JPEG: as PNG they take ten times as much."""
+    if len(data) < _LARGE_PNG:
+        return "png", data
+    buffer = BytesIO()
+    with Image.open(BytesIO(data)) as picture:
+        picture.convert("RGB").save(buffer, "JPEG", quality=88, optimize=True)
+    return "jpeg", buffer.getvalue()
+
+
+def _slug(title: str) -> str:
+    return title.lower().replace(" ", "-")

@@ -3,12 +3,9 @@
 from textwrap import fill
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from skin_lesion.decisions import softmax
-from skin_lesion.evaluation.calibration import reliability_bins
-from skin_lesion.evaluation.metrics import true_classes
+from skin_lesion.evaluation.sample import Sample
 from skin_lesion.evaluation.style import (
     BLUE,
     CLASS_COLOURS,
@@ -21,27 +18,21 @@ from skin_lesion.evaluation.style import (
     new_figure,
     png,
 )
-from skin_lesion.evaluation.summary import ReportSummary, SplitFigures
+from skin_lesion.evaluation.summary import SplitFigures
 from skin_lesion.labels import LABELS
 
 
-def draw_all(summary: ReportSummary, predictions: pd.DataFrame) -> dict[str, bytes]:
-    """Every figure of the test split, by name.
+def draw_split(figures: SplitFigures, sample: Sample) -> dict[str, bytes]:
+    """Confusion matrix, ROC and figures of each class of a split, by name.
 
     Args:
-        summary: The figures in numbers.
-        predictions: As in `EvaluationReport.predictions`.
+        figures: In numbers.
+        sample: The images they were measured on.
     """
-    test = predictions[predictions["split"] == "test"]
-    logits = test[[f"logit_{label}" for label in LABELS]].to_numpy()
-    truth = true_classes(test)
     return {
-        "confusion_matrix": confusion_matrix(summary.test),
-        "roc": roc_curves(truth, softmax(logits, summary.temperature), summary.test),
-        "reliability": reliability_diagram(
-            logits, truth, summary.temperature, summary.calibration.bins
-        ),
-        "per_class": per_class_bars(summary.test),
+        "confusion_matrix": confusion_matrix(figures),
+        "roc": roc_curves(sample.truth, sample.probabilities, figures),
+        "per_class": per_class_bars(figures),
     }
 
 
@@ -128,62 +119,6 @@ def roc_curves(
         title=f"Area under the curve (macro {macro})" + undefined,
     )
     legend.get_title().set(fontsize=8.5, fontweight="bold")
-    return png(figure)
-
-
-def reliability_diagram(
-    logits: NDArray[np.floating], truth: NDArray[np.int64], temperature: float, bins: int
-) -> bytes:
-    """Accuracy against confidence before and after calibration, above how sure the model is.
-
-    Args:
-        logits: Shape (N, 7).
-        truth: Index of the true class, shape (N,).
-        temperature: Frozen temperature.
-        bins: Equal-mass bins.
-    """
-    figure = new_figure(6.8, 7.4)
-    axes, shares = figure.subplots(2, 1, height_ratios=(4, 1.2), sharex=True)
-    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (2, 3)), label="Ideal")
-    for divisor, colour, marker, name in (
-        (1.0, ORANGE, "s", "Before calibration"),
-        (temperature, BLUE, "o", f"After (temperature {temperature:.2f})"),
-    ):
-        probabilities = softmax(logits, divisor)
-        points = reliability_bins(probabilities, truth, bins)
-        label = f"{name}: ECE {points.calibration_error:.3f}"
-        axes.plot(points.confidence, points.accuracy, color=colour, linewidth=0.8, alpha=0.5)
-        axes.plot(
-            points.confidence,
-            points.accuracy,
-            marker,
-            color=colour,
-            markersize=6,
-            markeredgecolor="white",
-            label=label,
-        )
-        top = probabilities.max(axis=1)
-        shares.hist(
-            top,
-            bins=np.linspace(0, 1, 26),
-            weights=np.full(len(top), 100 / len(top)),
-            histtype="step",
-            color=colour,
-            linewidth=1.6,
-        )
-    dress(axes, f"Reliability, test split ({len(truth)} images)", "", "Share of right answers")
-    dress(shares, "", "Confidence (probability of the top class)", "Images (%)")
-    axes.set(xlim=(0, 1.01), ylim=(-0.01, 1.02))
-    axes.legend(loc="upper left", fontsize=8.5, frameon=False)
-    axes.text(
-        0.98,
-        0.02,
-        f"Each point: about {len(truth) / bins:.0f} images",
-        transform=axes.transAxes,
-        ha="right",
-        fontsize=8,
-        color=MUTED,
-    )
     return png(figure)
 
 

@@ -122,3 +122,16 @@ def _ratio(numerator: Values, denominator: Values) -> Values:
     with np.errstate(invalid="ignore", divide="ignore"):
         quotient: Values = np.where(denominator > 0, numerator / denominator, np.nan)
     return quotient
+
+
+def binary_auc(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> float | None:
+    """Area under the ROC curve, ties counted half; None unless both kinds of image are there."""
+    from scipy.stats import rankdata
+
+    n_positive = int(positive.sum())
+    n_negative = len(positive) - n_positive
+    if not n_positive or not n_negative:
+        return None
+    # Mann-Whitney: of all pairs, the share in which the positive scores higher.
+    wins = rankdata(score)[positive].sum() - n_positive * (n_positive + 1) / 2
+    return float(wins / (n_positive * n_negative))

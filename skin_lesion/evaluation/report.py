@@ -1,9 +1,11 @@
 """The evaluation of a model: measured on its serving export, so what is measured is what is served.
 
-Validation fits the temperature; the test split is then looked at once and decides nothing.
+Validation decides whatever is decided after training; the test split is then looked at once and
+decides nothing.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -12,20 +14,35 @@ from numpy.typing import NDArray
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest
 from skin_lesion.data.split_table import SplitName, SplitTable
-from skin_lesion.decisions import softmax
-from skin_lesion.evaluation.calibration import calibrate
+from skin_lesion.decisions import Calibrator
+from skin_lesion.evaluation.cannot_assess import OutlierKind, OutlierSample
+from skin_lesion.evaluation.evidence import Measurement, Subject, gather
+from skin_lesion.evaluation.forward import Seen, forward, measure_qualities
+from skin_lesion.evaluation.freezing import FrozenModel, ValidationSet, freeze
 from skin_lesion.evaluation.html import render
-from skin_lesion.evaluation.metrics import measure, true_classes
-from skin_lesion.evaluation.plots import draw_all
+from skin_lesion.evaluation.metrics import measure
+from skin_lesion.evaluation.outliers import (
+    Outliers,
+    corrupted,
+    lesion_free_skin,
+    non_lesion_crops,
+)
+from skin_lesion.evaluation.pictures import draw_evidence
+from skin_lesion.evaluation.plots import draw_split
+from skin_lesion.evaluation.resampling import Resamples
+from skin_lesion.evaluation.sample import Sample
 from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.inference import ServingModel
-from skin_lesion.labels import LABELS
+from skin_lesion.labels import LABEL_INDEX, LABELS
 from skin_lesion.modeling.bundle import ModelBundle
+from skin_lesion.ood import OodReference
+from skin_lesion.quality import Quality
 from skin_lesion.settings import EvaluateConfig
 
 LOGIT_COLUMNS: tuple[str, ...] = tuple(f"logit_{label}" for label in LABELS)
 PROBABILITY_COLUMNS: tuple[str, ...] = tuple(f"p_{label}" for label in LABELS)
-MEASURED: tuple[SplitName, ...] = ("val", "test")
+ROW_COLUMNS = ("image_id", "lesion_id", "group", "dx", "split")
+_DEMOGRAPHICS = ("age", "sex", "localization")
 
 
 @dataclass(frozen=True)
@@ -34,18 +51,32 @@ class EvaluationReport:
 
     Attributes:
         summary: The figures; `evaluation/report.json`.
-        predictions: One row for each image of validation and test: `image_id`, `lesion_id`,
-            `group`, `dx`, `split`, `LOGIT_COLUMNS` (raw) and `PROBABILITY_COLUMNS` (calibrated).
+        predictions: One row for each image of validation and test: `ROW_COLUMNS`, `LOGIT_COLUMNS`
+            (raw) and `PROBABILITY_COLUMNS` (by the frozen calibrator).
         figures: PNG pictures by name.
+        reference: The training pictures as the gate for likeness needs them; goes along with the
+            model. None where its score needs none.
     """
 
     summary: ReportSummary
     predictions: pd.DataFrame
     figures: dict[str, bytes]
+    reference: OodReference | None
 
     def to_html(self) -> str:
         """One page that needs no other file and no network."""
         return render(self.summary, self.figures)
+
+
+def test_sample(predictions: pd.DataFrame) -> Sample:
+    """The test images of `EvaluationReport.predictions`, without features."""
+    rows = predictions[predictions["split"] == "test"].reset_index(drop=True)
+    return Sample(
+        rows[["image_id", "lesion_id", "group", "dx"]],
+        rows[list(LOGIT_COLUMNS)].to_numpy(np.float32),
+        rows[list(PROBABILITY_COLUMNS)].to_numpy(np.float64),
+        np.empty((len(rows), 0), np.float32),
+    )
 
 
 def evaluate(
@@ -55,16 +86,19 @@ def evaluate(
     manifest: Manifest,
     config: EvaluateConfig,
     seed: int,
+    *,
+    draw: bool = True,
 ) -> EvaluationReport:
-    """Calibrate on validation and measure on test, through the bundle's serving export.
+    """Freeze every decision on validation, then measure on test, through the serving export.
 
     Args:
-        bundle: The model; the temperature in its contract is not used.
+        bundle: The model; decisions in its contract are not used.
         images: Pictures at the model's input size.
         split: Which image belongs to which split.
         manifest: What the pictures are.
         config: How to measure.
-        seed: Seed of the calibration folds.
+        seed: Of folds, resamples and draws.
+        draw: Whether to draw the pictures.
 
     Raises:
         ValueError: The inputs do not describe the same images, the model was trained on other data
@@ -72,42 +106,140 @@ def evaluate(
             empty.
     """
     _check_same_origin(bundle, images, split, manifest)
-    model = ServingModel.load(bundle)
-    pixels = images.open()
-    logits = {
-        name: _forward(model, pixels, split.indices(name), config.batch_size) for name in MEASURED
-    }
-    summary = _summarise(bundle, split, logits, config, seed)
-    predictions = _predictions(split, logits, summary.temperature)
-    return EvaluationReport(summary, predictions, draw_all(summary, predictions))
+    data = _Data(ServingModel.load(bundle), images.open(), split, manifest, config)
+    val = data.sample("val")
+    frozen = freeze(
+        ValidationSet(
+            val,
+            data.qualities("val"),
+            data.outliers(val, "val", seed),
+            data.seen["train"],
+            data.truth("train"),
+        ),
+        config,
+        seed,
+    )
+    test = data.sample("test").calibrated(frozen.decisions.calibrator)
+    subject = Subject(
+        sample=test,
+        pixels=data.pixels,
+        rows=split.indices("test"),
+        qualities=data.qualities("test"),
+        demographics=data.demographics("test"),
+        model=data.model,
+        bundle=bundle,
+        decisions=frozen.decisions,
+        reference=frozen.reference,
+        outliers=data.outliers(test, "test", seed),
+        where="test split",
+    )
+    measurement = gather(subject, config, seed)
+    summary = _summarise(bundle, frozen, test, measurement, config, seed)
+    figures: dict[str, bytes] = {}
+    if draw:
+        figures = draw_split(summary.test, test) | draw_evidence(
+            measurement,
+            subject,
+            frozen.figures.cannot_assess,
+            bins=config.calibration_bins,
+            seed=seed,
+        )
+    predictions = pd.concat(
+        [
+            _predictions(val.calibrated(frozen.decisions.calibrator), "val"),
+            _predictions(test, "test"),
+        ],
+        ignore_index=True,
+    )
+    return EvaluationReport(summary, predictions, figures, frozen.served_reference)
 
 
-def _forward(
-    model: ServingModel, pixels: NDArray[np.uint8], rows: NDArray[np.int64], batch_size: int
-) -> NDArray[np.float32]:
-    # Fancy indexing copies, so it is done a batch at a time: memory stays flat.
-    batches = np.split(rows, range(batch_size, len(rows), batch_size))
-    return np.concatenate([model.run(pixels[batch], batch_size).logits for batch in batches])
+@dataclass(frozen=True)
+class _Data:
+    """The data set as the model sees it; every picture goes through the model once."""
+
+    model: ServingModel
+    pixels: NDArray[np.uint8]
+    split: SplitTable
+    manifest: Manifest
+    config: EvaluateConfig
+
+    @cached_property
+    def seen(self) -> dict[SplitName, Seen]:
+        names: tuple[SplitName, ...] = ("train", "val", "test")
+        return {
+            name: forward(self.model, self.pixels, self.split.indices(name), self.config.batch_size)
+            for name in names
+        }
+
+    def sample(self, name: SplitName) -> Sample:
+        """A split, not calibrated."""
+        rows = self.split.rows.iloc[self.split.indices(name)].reset_index(drop=True)
+        seen = self.seen[name]
+        return Sample(
+            rows[["image_id", "lesion_id", "group", "dx"]],
+            seen.logits,
+            Calibrator().probabilities(seen.logits),
+            seen.features,
+        )
+
+    def truth(self, name: SplitName) -> NDArray[np.int64]:
+        rows = self.split.rows.iloc[self.split.indices(name)]
+        return np.array([LABEL_INDEX[dx] for dx in rows["dx"]], dtype=np.int64)
+
+    def qualities(self, name: SplitName) -> tuple[Quality, ...]:
+        index = self.split.indices(name)
+        table = self.manifest.images.iloc[index]
+        return measure_qualities(self.pixels, index, list(table["height"]), list(table["width"]))
+
+    def demographics(self, name: SplitName) -> pd.DataFrame:
+        index = self.split.indices(name)
+        return self.manifest.images[list(_DEMOGRAPHICS)].iloc[index].reset_index(drop=True)
+
+    def outliers(
+        self, sample: Sample, name: SplitName, seed: int
+    ) -> dict[OutlierKind, OutlierSample]:
+        """Pictures that should be refused, beside the pictures of a split."""
+        height, width = self.pixels.shape[1:3]
+        count = self.config.outlier_crops
+        firsts = np.sort(np.unique(sample.groups, return_index=True)[1])
+        spoilt = firsts[:: max(1, len(firsts) // _SPOILT)]
+        crops = non_lesion_crops(count=count, height=height, width=width, seed=seed)
+        skin = lesion_free_skin(count=_SKIN, height=height, width=width, seed=seed)
+        ruined = corrupted(np.asarray(self.pixels[self.split.indices(name)[spoilt]]), seed)
+        groups = sample.rows["group"].to_numpy()[spoilt]
+        return {
+            "crops": self._see(crops, crops.source),
+            "corruptions": self._see(ruined, groups.astype(str)),
+            "skin": self._see(skin, np.arange(len(skin)).astype(str)),
+        }
+
+    def _see(self, outliers: Outliers, cluster: NDArray[np.str_]) -> OutlierSample:
+        rows = np.arange(len(outliers))
+        seen = forward(self.model, outliers.pixels, rows, self.config.batch_size)
+        # What the file itself says is no reason here: only what is in the picture counts.
+        sides = np.array(self.manifest.images[["height", "width"]].median(), int)
+        qualities = measure_qualities(
+            outliers.pixels, rows, [sides[0]] * len(rows), [sides[1]] * len(rows)
+        )
+        return OutlierSample(outliers.source, cluster, seen.logits, seen.features, qualities)
+
+
+_SPOILT, _SKIN = 300, 60
 
 
 def _summarise(
     bundle: ModelBundle,
-    split: SplitTable,
-    logits: dict[SplitName, NDArray[np.float32]],
+    frozen: FrozenModel,
+    test: Sample,
+    measurement: Measurement,
     config: EvaluateConfig,
     seed: int,
 ) -> ReportSummary:
-    val, test = (split.rows.iloc[split.indices(name)] for name in MEASURED)
-    calibration = calibrate(
-        logits["val"],
-        true_classes(val),
-        val["group"].to_numpy(dtype=object),
-        folds=config.calibration_folds,
-        bins=config.calibration_bins,
-        seed=seed,
-    )
-    temperature, bins = calibration.temperature, config.calibration_bins
+    val = frozen.validation
     contract = bundle.contract
+    of_val = Resamples.over_lesions(val.groups, config.resamples, seed)
+    bins = config.calibration_bins
     return ReportSummary(
         labels=LABELS,
         backbone=contract.backbone,
@@ -119,40 +251,20 @@ def _summarise(
         synthetic_only=contract.synthetic_only,
         licence=contract.licence,
         seed=seed,
-        temperature=temperature,
-        calibration=calibration,
-        val=measure(
-            logits["val"],
-            true_classes(val),
-            val["lesion_id"].to_numpy(dtype=object),
-            temperature=temperature,
-            bins=bins,
-            purpose="selection",
-        ),
-        test=measure(
-            logits["test"],
-            true_classes(test),
-            test["lesion_id"].to_numpy(dtype=object),
-            temperature=temperature,
-            bins=bins,
-            purpose="test",
-        ),
+        decisions=frozen.decisions,
+        freezing=frozen.figures,
+        val=measure(val, of_val, bins=bins, purpose="selection"),
+        test=measure(test, measurement.resamples, bins=bins, purpose="test"),
+        evidence=measurement.evidence,
     )
 
 
-def _predictions(
-    split: SplitTable, logits: dict[SplitName, NDArray[np.float32]], temperature: float
-) -> pd.DataFrame:
-    parts = []
-    for name, values in logits.items():
-        rows = split.rows.iloc[split.indices(name)]
-        columns = pd.DataFrame(
-            np.hstack([values.astype(np.float64), softmax(values, temperature)]),
-            columns=[*LOGIT_COLUMNS, *PROBABILITY_COLUMNS],
-            index=rows.index,
-        )
-        parts.append(rows[["image_id", "lesion_id", "group", "dx", "split"]].join(columns))
-    return pd.concat(parts, ignore_index=True)
+def _predictions(sample: Sample, split: SplitName) -> pd.DataFrame:
+    values = pd.DataFrame(
+        np.hstack([sample.logits.astype(np.float64), sample.probabilities]),
+        columns=[*LOGIT_COLUMNS, *PROBABILITY_COLUMNS],
+    )
+    return sample.rows.assign(split=split)[list(ROW_COLUMNS)].join(values)
 
 
 def _check_same_origin(

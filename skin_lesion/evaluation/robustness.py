@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from skin_lesion.decisions import Calibrator, OperatingPoint, Probabilities, malignant_probability
 from skin_lesion.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from skin_lesion.evaluation.figures import Estimate
-from skin_lesion.evaluation.metrics import binary_auc
+from skin_lesion.evaluation.ranking import binary_auc
 from skin_lesion.evaluation.resampling import Resamples, Values, estimate, interval, share
 from skin_lesion.evaluation.robustness_figures import (
     PerturbationFigures,

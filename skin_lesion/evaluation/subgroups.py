@@ -11,8 +11,8 @@ import pandas as pd
 
 from skin_lesion.decisions import OperatingPoint, Target, target_score, target_truth
 from skin_lesion.evaluation.figures import Estimate, Figures
-from skin_lesion.evaluation.metrics import binary_auc
 from skin_lesion.evaluation.proportions import Flags, Values
+from skin_lesion.evaluation.ranking import binary_auc
 from skin_lesion.evaluation.resampling import Resamples, estimate, share
 from skin_lesion.evaluation.sample import Sample
 

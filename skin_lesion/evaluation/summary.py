@@ -6,9 +6,12 @@ schema is `ReportSummary.model_json_schema()`.
 
 from typing import Literal
 
-from skin_lesion.evaluation.figures import Figures
+from skin_lesion.decisions import Decisions
+from skin_lesion.evaluation.evidence import Evidence
+from skin_lesion.evaluation.figures import Figures, Interval
+from skin_lesion.evaluation.freezing import FreezingFigures
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class ClassFigures(Figures):
@@ -34,7 +37,7 @@ class SplitFigures(Figures):
     """Everything measured on one split.
 
     Means over classes are means over the classes present in the split; those absent are named.
-    Probabilities are calibrated with the frozen temperature unless a name says otherwise.
+    Probabilities are calibrated by the frozen calibrator unless a name says otherwise.
 
     Attributes:
         purpose: What the split was used for. Only figures of an untouched split say how the model
@@ -49,14 +52,16 @@ class SplitFigures(Figures):
         melanoma_auc: AUC of the melanoma probability for melanoma against the rest.
         malignant_auc: AUC of the summed malignant probability for malignant against benign.
         ece: Expected calibration error of the top probability in equal-mass bins, 0 to 1.
-        ece_uncalibrated: The same at temperature 1.
+        ece_uncalibrated: The same of the plain softmax.
         nll: Mean negative log-likelihood in nats.
-        nll_uncalibrated: The same at temperature 1.
+        nll_uncalibrated: The same of the plain softmax.
         brier: Mean over images of the squared error summed over classes, 0 to 2.
-        brier_uncalibrated: The same at temperature 1.
+        brier_uncalibrated: The same of the plain softmax.
         per_class: Figures of each class by its code.
         absent_classes: Classes of which the split holds no image.
         confusion: Number of images; rows are true classes, columns predicted ones, in label order.
+        intervals: 95 % intervals from a bootstrap over lesions, by the figure's name, such as
+            `macro_f1` or `per_class.mel.recall`; none where a figure cannot have one.
     """
 
     purpose: Literal["selection", "test"]
@@ -78,36 +83,7 @@ class SplitFigures(Figures):
     per_class: dict[str, ClassFigures]
     absent_classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
-
-
-class CalibrationFigures(Figures):
-    """How the temperature was fitted, and how well it does on images it was not fitted on.
-
-    Attributes:
-        fitted_on: The only split that was looked at.
-        temperature: Fitted on all of it and frozen.
-        identified: False where validation could not tell the temperature: without a mistake there
-            the likelihood rises towards certainty without end, and the temperature is left at 1; or
-            the fit ran into the end of the allowed range.
-        folds: Lesion-grouped folds of the cross-fit.
-        fold_temperatures: Temperature fitted without each fold.
-        bins: Equal-mass bins of the calibration error.
-        nll_uncalibrated: Mean negative log-likelihood at temperature 1, in nats.
-        nll_cross_fitted: The same, each image at the temperature fitted without its fold.
-        ece_uncalibrated: Expected calibration error at temperature 1.
-        ece_cross_fitted: The same, cross-fitted.
-    """
-
-    fitted_on: Literal["val"] = "val"
-    temperature: float
-    identified: bool
-    folds: int
-    fold_temperatures: tuple[float, ...]
-    bins: int
-    nll_uncalibrated: float
-    nll_cross_fitted: float
-    ece_uncalibrated: float
-    ece_cross_fitted: float
+    intervals: dict[str, Interval]
 
 
 class ReportSummary(Figures):
@@ -124,11 +100,12 @@ class ReportSummary(Figures):
         split_hash: Hash of the split.
         synthetic_only: True where no picture shows a real patient.
         licence: Licence of the pictures.
-        seed: Seed of the calibration folds.
-        temperature: Frozen temperature that all calibrated figures use.
-        calibration: How it was found.
-        val: Figures on the split that chose weights and temperature.
+        seed: Seed of folds, resamples and draws.
+        decisions: What was frozen on validation.
+        freezing: How it was found, and what cross-fitting says of it.
+        val: Figures on the split that chose the weights, with cross-fitted probabilities.
         test: Figures on the untouched split, measured once.
+        evidence: Everything else that was measured on the test split.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -142,7 +119,8 @@ class ReportSummary(Figures):
     synthetic_only: bool
     licence: str
     seed: int
-    temperature: float
-    calibration: CalibrationFigures
+    decisions: Decisions
+    freezing: FreezingFigures
     val: SplitFigures
     test: SplitFigures
+    evidence: Evidence

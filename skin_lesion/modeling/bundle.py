@@ -2,7 +2,8 @@
 
 Layout: `model.keras` (Keras, logits out), `serving/model.xml` and `serving/model.bin` (OpenVINO IR,
 float32, outputs `logits` and `features`), `serving/head.npz` (`kernel` (C, 7) and `bias` (7,) of the
-classification layer, for heat-maps), `contract.json`.
+classification layer, for heat-maps), `contract.json`; once it was evaluated also `serving/ood.npz`
+(what the training pictures look like to the network, to tell pictures that are unlike them).
 """
 
 import hashlib
@@ -10,11 +11,16 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from skin_lesion.decisions import Calibrator, Decisions
 from skin_lesion.labels import LABELS
 from skin_lesion.settings import ResizeMode
+
+if TYPE_CHECKING:
+    from skin_lesion.ood import OodReference
 
 CONTRACT_VERSION = 1
 
@@ -41,7 +47,8 @@ class Contract(BaseModel):
         backbone: Name of the backbone.
         feature_layer: Layer the backbone was cut at; None where it was kept whole.
         pretrained_on: `imagenet`, the checksum of a weights file, or `nothing`.
-        temperature: Logits are divided by it before the softmax.
+        temperature: Logits are divided by it before the softmax, where `decisions` name no other
+            way of calibrating.
         data_fingerprint: Fingerprint of the manifest.
         split_hash: Hash of the split.
         code_version: Version of the library and hash of its training code.
@@ -52,6 +59,7 @@ class Contract(BaseModel):
             export and of the Keras model, measured when the bundle was made.
         input_range: Smallest and largest value of a pixel, both included.
         colour_order: Order of the channels.
+        decisions: What evaluation froze; None before evaluation.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,6 +85,19 @@ class Contract(BaseModel):
     parity_max_abs_difference: float
     input_range: tuple[int, int] = (0, 255)
     colour_order: str = "RGB"
+    decisions: Decisions | None = None
+
+    @property
+    def calibrator(self) -> Calibrator:
+        """From logits to probabilities."""
+        if self.decisions is not None:
+            return self.decisions.calibrator
+        return Calibrator(temperature=self.temperature)
+
+    def deciding(self, decisions: Decisions) -> "Contract":
+        """The same contract with what evaluation froze."""
+        temperature = decisions.calibrator.temperature
+        return self.model_copy(update={"decisions": decisions, "temperature": temperature})
 
     @classmethod
     def read(cls, path: Path) -> "Contract":
@@ -133,10 +154,19 @@ class ModelBundle:
         return self.path / "serving" / "model.xml"
 
     @property
+    def ood_path(self) -> Path | None:
+        """What the training pictures look like to the network; None before evaluation."""
+        path = self.path / OOD_FILE
+        return path if path.is_file() else None
+
+    @property
     def bundle_hash(self) -> str:
         """SHA-256 over the checksums of every file, the contract included."""
+        names = ["contract.json", "model.keras", *SERVING_FILES]
+        if self.ood_path is not None:
+            names.append(OOD_FILE)
         digest = hashlib.sha256()
-        for name in sorted(("contract.json", "model.keras", *SERVING_FILES)):
+        for name in sorted(names):
             with (self.path / name).open("rb") as file:
                 digest.update(
                     f"{name}\t{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode()
@@ -149,5 +179,21 @@ class ModelBundle:
         (target / "contract.json").write_text(contract.model_dump_json(indent=2) + "\n")
         return ModelBundle(target, contract)
 
+    def with_decisions(
+        self, decisions: Decisions, reference: "OodReference | None", target: Path
+    ) -> "ModelBundle":
+        """Copy the bundle to a new folder with what evaluation froze; this one stays as it is.
 
+        Args:
+            decisions: Go into the contract.
+            reference: Goes beside the serving export; None leaves it out.
+            target: Folder to be made.
+        """
+        deciding = self.with_contract(self.contract.deciding(decisions), target)
+        if reference is not None:
+            reference.save(target / OOD_FILE)
+        return deciding
+
+
+OOD_FILE = "serving/ood.npz"
 SERVING_FILES: tuple[str, ...] = ("serving/model.xml", "serving/model.bin", "serving/head.npz")

@@ -28,12 +28,10 @@ from materializers.validation_report import ValidationReportMaterializer
 from materializers.warmup_model import WarmupModelMaterializer
 from skin_lesion.data.augment import make_plan
 from skin_lesion.data.checks import CheckResult, ClassFacts, ValidationReport
-from skin_lesion.data.contact_sheets import contact_sheet
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import IMAGE_COLUMNS, QUARANTINE_COLUMNS, Manifest, Provenance
 from skin_lesion.data.split_table import SPLITS, LeakReport, SplitTable
 from skin_lesion.evaluation.report import EvaluationReport
-from skin_lesion.evaluation.summary import CalibrationFigures, ReportSummary, SplitFigures
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import SERVING_FILES, Contract, ModelBundle
 from skin_lesion.modeling.history import EpochRecord, History
@@ -213,33 +211,8 @@ def history() -> History:
 
 
 @pytest.fixture
-def evaluation(split: SplitTable) -> EvaluationReport:
-    rows = split.rows[split.rows["split"] != "train"].reset_index(drop=True)
-    predictions = rows.assign(
-        **{f"logit_{label}": 0.25 for label in LABELS}, **{f"p_{label}": 1 / 7 for label in LABELS}
-    )
-    per_class = {
-        label: {"precision": 1.0, "recall": 0.5, "f1": 0.6, "auc": None, "n": 2} for label in LABELS
-    }
-    figures = SplitFigures.model_validate(
-        {"purpose": "test", "n_images": 14, "n_lesions": 7, "accuracy": 0.5, "balanced_accuracy": 0.5,
-             "macro_f1": 0.5, "weighted_f1": 0.5, "macro_auc": None, "melanoma_auc": 0.5, "malignant_auc": 0.5,
-             "ece": 0.1, "ece_uncalibrated": 0.2, "nll": 1.0, "nll_uncalibrated": 1.1, "brier": 0.5,
-             "brier_uncalibrated": 0.6, "per_class": per_class, "absent_classes": (),
-             "confusion": [[2] * 7] * 7}
-    )  # fmt: skip
-    calibration = CalibrationFigures(
-        temperature=1.5, identified=True, folds=5, fold_temperatures=(1.4, 1.6), bins=15,
-        nll_uncalibrated=1.1, nll_cross_fitted=1.0, ece_uncalibrated=0.2, ece_cross_fitted=0.1,
-    )  # fmt: skip
-    summary = ReportSummary(
-        labels=LABELS, backbone="mobilenet", pretrained_on="nothing", bundle_hash="b" * 64,
-        training_run_id="run", data_fingerprint="d" * 64, split_hash="s" * 64,
-        synthetic_only=False, licence="CC-BY-NC-4.0", seed=1, temperature=1.5,
-        calibration=calibration, val=figures, test=figures,
-    )  # fmt: skip
-    sheet = contact_sheet([np.zeros((8, 8, 3), np.uint8)], ["x"], 1, "title")
-    return EvaluationReport(summary, predictions, {"confusion_matrix": sheet, "roc": sheet})
+def evaluation(small_report: EvaluationReport) -> EvaluationReport:
+    return small_report
 
 
 @pytest.fixture

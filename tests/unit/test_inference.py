@@ -102,7 +102,11 @@ def test_logits_that_are_not_finite_are_an_error(small_world, pixels):
             return self
 
         def infer(self, inputs):
-            return {"logits": np.full((len(inputs[0]), 7), np.nan, np.float32)}
+            count = len(inputs[0])
+            return {
+                "logits": np.full((count, 7), np.nan, np.float32),
+                "features": np.zeros((count, 1, 1, 12), np.float32),
+            }
 
     broken = ServingModel(Broken(), np.zeros((12, 7), np.float32), small_world.bundle.contract)
     with pytest.raises(ValueError, match="not finite"):
@@ -164,7 +168,7 @@ def test_predictions_use_the_training_pixels_and_the_contract_temperature(small_
     bundle = small_world.bundle.with_contract(contract, tmp_path / "calibrated")
     # Another size than the input's, so that resizing matters.
     picture = encoded(np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8))
-    spec = PixelSpec(24, 32, "stretch", 24, 32)
+    spec = PixelSpec(24, 32, "stretch", 150, 200)
     logits = ServingModel.load(bundle).run(read_pixels(picture, spec)[None]).logits
     answer = Predictor(bundle).predict([picture])[0]
     np.testing.assert_allclose(list(answer.probabilities.values()), softmax(logits, 3.0)[0])
@@ -188,3 +192,73 @@ def test_heat_map_of_an_unknown_class_or_a_broken_picture_is_an_error(small_worl
         predictor.heat_map(encoded(small_world.images.open()[0]), "melanoma")
     with pytest.raises(ImageError):
         predictor.heat_map(b"no picture", "mel")
+
+
+@pytest.fixture(scope="module")
+def decided(small_world, small_report, tmp_path_factory) -> ModelBundle:
+    """The bundle as it is registered."""
+    target = tmp_path_factory.mktemp("decided") / "bundle"
+    return small_world.bundle.with_decisions(
+        small_report.summary.decisions, small_report.reference, target
+    )
+
+
+def large(pixels: np.ndarray) -> bytes:
+    """A picture as large as those of the small world are said to be."""
+    buffer = BytesIO()
+    Image.fromarray(pixels).resize((200, 150), Image.Resampling.NEAREST).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_answers_follow_the_frozen_decisions(small_world, small_report, decided):
+    decisions = small_report.summary.decisions
+    table = small_report.predictions[small_report.predictions["split"] == "val"]
+    rows = small_world.split.indices("val")
+    answers = Predictor(ModelBundle.open(decided.path)).predict(
+        [large(small_world.images.open()[row]) for row in rows]
+    )
+    given = [i for i, answer in enumerate(answers) if answer.status == "ok"]
+    assert len(given) >= 0.8 * len(rows)
+    for i in given:
+        answer = answers[i]
+        logits = table[[f"logit_{label}" for label in LABELS]].to_numpy()[i : i + 1]
+        probabilities = decisions.calibrator.probabilities(logits)
+        np.testing.assert_allclose(list(answer.probabilities.values()), probabilities[0], atol=0.02)
+        row = np.array([list(answer.probabilities.values())])
+        assert answer.prediction == LABELS[row[0].argmax()]
+        assert answer.confidence == decisions.confidence.band(row.max())
+        assert answer.prediction_set == decisions.prediction_sets.labels(row)[0]
+        assert answer.verdicts == {
+            point.name: bool(point.positive(row)[0]) for point in decisions.operating_points
+        }
+
+
+@pytest.mark.parametrize(
+    ("pixels", "reason"),
+    [
+        (np.zeros((24, 32, 3), np.uint8), "too_dark"),
+        (np.full((24, 32, 3), 255, np.uint8), "too_bright"),
+        (np.full((24, 32, 3), (30, 160, 40), np.uint8), "blank"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_picture_that_is_not_good_enough_is_not_assessed(decided, pixels, reason):
+    answer = Predictor(decided).predict([large(pixels)])[0]
+    assert (answer.status, answer.reason) == ("cannot_assess", reason)
+    assert answer.probabilities is answer.prediction is answer.verdicts is None
+
+
+def test_a_small_picture_is_not_assessed(small_world, decided):
+    answer = Predictor(decided).predict([encoded(small_world.images.open()[0])])[0]
+    assert (answer.status, answer.reason) == ("cannot_assess", "too_small")
+
+
+def test_a_picture_unlike_the_training_pictures_is_not_assessed(small_world, decided):
+    decisions = decided.contract.decisions
+    strict = decisions.model_copy(
+        update={"ood": decisions.ood.model_copy(update={"threshold": -1e9})}
+    )
+    contract = decided.contract.deciding(strict)
+    picture = large(small_world.images.open()[small_world.split.indices("val")[0]])
+    answer = Predictor(ModelBundle(decided.path, contract)).predict([picture])[0]
+    assert (answer.status, answer.reason) == ("cannot_assess", "unlike_training")

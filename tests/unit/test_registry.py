@@ -10,17 +10,18 @@ import pytest
 import yaml
 
 from skin_lesion import tracking
-from skin_lesion.evaluation.report import EvaluationReport, evaluate
+from skin_lesion.evaluation.gate_report import GateCheck, GateReport
+from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.registry import (
     RegisteredVersion,
     find_bundle,
     input_example,
+    production,
     register_bundle,
     serving_requirements,
 )
-from skin_lesion.settings import EvaluateConfig
 
 NAME = "tested-classifier"
 
@@ -35,19 +36,25 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow.MlflowCl
     mlflow.set_tracking_uri(before)
 
 
-@pytest.fixture(scope="module")
-def report(small_world) -> EvaluationReport:
-    world = small_world
-    return evaluate(
-        world.bundle, world.images, world.split, world.manifest, EvaluateConfig(), seed=1
-    )
+@pytest.fixture
+def report(small_report: EvaluationReport) -> EvaluationReport:
+    return small_report
+
+
+GATE = GateReport(
+    passed=False,
+    checks=(GateCheck(name="macro_f1", value=0.1, minimum=0.6, passed=False, reason="too low"),),
+    synthetic_only=True,
+    split_hash="s" * 64,
+    bundle_hash="b" * 64,
+)
 
 
 @pytest.fixture(scope="module")
 def registered(
-    client: mlflow.MlflowClient, small_world, report: EvaluationReport
+    client: mlflow.MlflowClient, small_world, small_report: EvaluationReport
 ) -> RegisteredVersion:
-    return register_bundle(small_world.bundle, report.summary, NAME)
+    return register_bundle(small_world.bundle, small_report.summary, GATE, NAME)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +87,7 @@ def test_the_same_bundle_gives_the_existing_version_back(
 ) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(small_world.bundle.path, copy)
-    again = register_bundle(ModelBundle.open(copy), report.summary, NAME)
+    again = register_bundle(ModelBundle.open(copy), report.summary, GATE, NAME)
     assert again == registered.model_copy(update={"created": False})
 
 
@@ -92,14 +99,14 @@ def test_figures_measured_anew_replace_those_of_the_version(
 ) -> None:
     other = report.summary.test.model_copy(update={"ece": 0.4321, "melanoma_auc": None})
     summary = report.summary.model_copy(update={"test": other})
-    again = register_bundle(small_world.bundle, summary, NAME)
+    again = register_bundle(small_world.bundle, summary, GATE, NAME)
     kept = client.get_model_version(NAME, str(registered.version)).tags
     assert not again.created
     assert again.tags == kept
     assert kept["test.ece"] == "0.4321"
     assert "test.melanoma_auc" not in kept
     assert kept["test.accuracy"] == registered.tags["test.accuracy"]
-    register_bundle(small_world.bundle, report.summary, NAME)
+    register_bundle(small_world.bundle, report.summary, GATE, NAME)
     assert client.get_model_version(NAME, str(registered.version)).tags == registered.tags
 
 
@@ -113,7 +120,7 @@ def test_the_run_names_the_version_whether_made_or_found(
     made = client.get_run(registered.run_id).data.tags
     assert made == {**made, **expected}
     with mlflow.start_run(nested=True) as run:
-        register_bundle(small_world.bundle, report.summary, NAME)
+        register_bundle(small_world.bundle, report.summary, GATE, NAME)
     found = client.get_run(run.info.run_id).data.tags
     assert found == {**found, **expected}
 
@@ -126,7 +133,7 @@ def test_another_temperature_is_another_version(
     tmp_path: Path,
 ) -> None:
     other = register_bundle(
-        with_temperature(small_world.bundle, 1.234, tmp_path / "other"), report.summary, NAME
+        with_temperature(small_world.bundle, 1.234, tmp_path / "other"), report.summary, GATE, NAME
     )
     assert other.created
     assert other.version != registered.version
@@ -153,6 +160,9 @@ def test_the_tags_say_what_the_model_is(
         "training_run_id": "none",
         "synthetic_only": "true",
         "test.macro_f1": f"{report.summary.test.macro_f1:.4f}",
+        "gate": "failed",
+        "gate_failed": "macro_f1",
+        "gate_basis": "synthetic",
     }
 
 
@@ -197,3 +207,41 @@ def test_a_table_without_the_image_column_is_refused(registered: RegisteredVersi
     model = mlflow.pyfunc.load_model(registered.uri)
     with pytest.raises(mlflow.exceptions.MlflowException, match="image"):
         model.predict(pd.DataFrame({"picture": [b""]}))
+
+
+def test_a_verdict_that_changes_replaces_that_of_the_version(
+    client: mlflow.MlflowClient,
+    registered: RegisteredVersion,
+    small_world,
+    report: EvaluationReport,
+) -> None:
+    check = GATE.checks[0].model_copy(update={"passed": True})
+    passed = GATE.model_copy(update={"passed": True, "checks": (check,)})
+    register_bundle(small_world.bundle, report.summary, passed, NAME)
+    kept = client.get_model_version(NAME, str(registered.version)).tags
+    assert (kept["gate"], kept["gate_failed"]) == ("passed", "")
+    register_bundle(small_world.bundle, report.summary, GATE, NAME)
+
+
+def test_without_an_alias_nothing_is_in_production(client: mlflow.MlflowClient) -> None:
+    assert production("a-model-that-nobody-registered") is None
+
+
+def test_production_is_what_the_alias_says(
+    client: mlflow.MlflowClient,
+    registered: RegisteredVersion,
+    report: EvaluationReport,
+) -> None:
+    assert production(NAME) is None
+    client.set_registered_model_alias(NAME, "champion", str(registered.version))
+    try:
+        before = production(NAME)
+        assert before.sample is None  # nothing was logged yet
+        tracking.log_evaluation(report)
+        found = production(NAME)
+    finally:
+        client.delete_registered_model_alias(NAME, "champion")
+    assert found.version == str(registered.version)
+    assert found.bundle_hash == registered.bundle_hash
+    assert found.split_hash == report.summary.split_hash
+    assert len(found.sample) == report.summary.test.n_images

@@ -9,9 +9,8 @@ import pytest
 
 from skin_lesion import tracking
 from skin_lesion.checkout import CodeState
-from skin_lesion.evaluation.report import evaluate
+from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.modeling.history import EpochRecord, History
-from skin_lesion.settings import EvaluateConfig
 
 
 @pytest.fixture(scope="module")
@@ -178,17 +177,14 @@ def test_phases_trained_outside_a_run_are_adopted_too(
 
 
 def test_an_evaluation_is_logged_in_numbers_pictures_and_as_a_report(
-    client: mlflow.MlflowClient, run_id: str, small_world
+    client: mlflow.MlflowClient, run_id: str, small_report: EvaluationReport
 ) -> None:
-    world = small_world
-    report = evaluate(
-        world.bundle, world.images, world.split, world.manifest, EvaluateConfig(), seed=1
-    )
+    report = small_report
     tracking.log_evaluation(report)
     metrics = client.get_run(run_id).data.metrics
     assert metrics["test.macro_f1"] == report.summary.test.macro_f1
     assert metrics["test.per_class.mel.recall"] == report.summary.test.per_class["mel"].recall
-    assert metrics["temperature"] == report.summary.temperature
+    assert metrics["temperature"] == report.summary.decisions.calibrator.temperature
     assert files(client, run_id, "evaluation") >= {
         "evaluation/report.json",
         "evaluation/report.html",

@@ -5,7 +5,6 @@ from skin_lesion.decisions import softmax
 from skin_lesion.evaluation.calibration import (
     LEAST_SCALE,
     TEMPERATURE_BOUNDS,
-    calibrate,
     equal_mass_bins,
     expected_calibration_error,
     fit_isotonic,
@@ -74,66 +73,6 @@ def test_calibrated_probabilities_have_a_small_error_and_certain_ones_a_large_on
     certain = softmax(100 * logits)
     share_wrong = (logits.argmax(axis=1) != truth).mean()
     assert expected_calibration_error(certain, truth, 15) == pytest.approx(share_wrong, abs=0.02)
-
-
-def test_each_group_is_judged_at_a_temperature_fitted_without_it():
-    logits, truth = drawn_from_own_probabilities(120, seed=5)
-    groups = np.repeat(np.array([f"g{i}" for i in range(6)], dtype=object), 20)
-    logits[groups == "g2"] *= 4  # one group unlike the others
-    found = calibrate(logits, truth, groups, folds=6, bins=5, seed=0)
-    temperatures = np.empty(120)
-    for group in set(groups):
-        inside = groups == group
-        temperatures[inside] = fit_temperature(logits[~inside], truth[~inside])
-    assert found.nll_cross_fitted == pytest.approx(
-        negative_log_likelihood(logits, truth, temperatures)
-    )
-    assert found.ece_cross_fitted == pytest.approx(
-        expected_calibration_error(softmax(logits, temperatures), truth, 5)
-    )
-    assert sorted(found.fold_temperatures) == pytest.approx(sorted(set(temperatures)))
-    assert found.temperature == pytest.approx(fit_temperature(logits, truth))
-    assert found.identified
-    assert found.nll_cross_fitted > negative_log_likelihood(logits, truth, found.temperature)
-
-
-def test_the_seed_alone_decides_the_folds():
-    logits, truth = drawn_from_own_probabilities(200)
-    groups = np.array([f"g{i // 2}" for i in range(200)], dtype=object)
-    first, again, other = (
-        calibrate(logits, truth, groups, folds=5, bins=10, seed=seed) for seed in (1, 1, 2)
-    )
-    assert first == again
-    assert first.fold_temperatures != other.fold_temperatures
-    assert first.temperature == other.temperature
-
-
-def test_a_model_without_mistakes_is_not_made_certain():
-    logits = 5 * np.eye(7)[np.arange(70) % 7]
-    groups = np.arange(70).astype(str).astype(object)
-    found = calibrate(logits, np.arange(70) % 7, groups, folds=5, bins=5, seed=0)
-    assert found.temperature == 1
-    assert not found.identified
-
-
-def test_a_model_worse_than_chance_is_reported_at_the_bound():
-    logits = -5 * np.eye(7)[np.arange(70) % 7]
-    groups = np.arange(70).astype(str).astype(object)
-    found = calibrate(logits, np.arange(70) % 7, groups, folds=5, bins=5, seed=0)
-    assert found.temperature == pytest.approx(TEMPERATURE_BOUNDS[1], rel=1e-3)
-    assert not found.identified
-
-
-def test_fewer_groups_than_folds_give_fewer_folds():
-    logits, truth = drawn_from_own_probabilities(30)
-    groups = np.repeat(np.array(["a", "b", "c"], dtype=object), 10)
-    assert calibrate(logits, truth, groups, folds=5, bins=5, seed=0).folds == 3
-
-
-def test_one_group_cannot_be_calibrated():
-    logits, truth = drawn_from_own_probabilities(10)
-    with pytest.raises(ValueError, match="at least 2"):
-        calibrate(logits, truth, np.full(10, "a", dtype=object), folds=5, bins=5, seed=0)
 
 
 def test_vector_scaling_finds_a_known_scale_and_offset():

@@ -8,14 +8,14 @@ from skin_lesion.evaluation.gate_report import GateCheck, GateReport
 from skin_lesion.evaluation.gates import (
     GUARDED,
     GateFigures,
-    GateLimits,
     ProductionComparison,
     ProductionDifferences,
     WorstSubgroup,
     judge,
 )
+from skin_lesion.settings import GateConfig
 
-LIMITS = GateLimits(
+LIMITS = GateConfig(
     min_macro_f1=0.6,
     min_balanced_accuracy=0.6,
     min_melanoma_auc=0.85,
@@ -206,4 +206,4 @@ def test_a_verdict_cannot_contradict_its_checks():
 
 def test_every_limit_has_to_be_given():
     with pytest.raises(ValidationError, match="max_ece"):
-        GateLimits.model_validate(LIMITS.model_dump(exclude={"max_ece"}))
+        GateConfig.model_validate(LIMITS.model_dump(exclude={"max_ece"}))

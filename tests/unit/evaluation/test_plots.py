@@ -4,6 +4,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -11,6 +12,9 @@ from skin_lesion.decisions import softmax
 from skin_lesion.evaluation import plots
 from skin_lesion.evaluation.curves import training_curves
 from skin_lesion.evaluation.metrics import measure
+from skin_lesion.evaluation.resampling import Resamples
+from skin_lesion.evaluation.sample import Sample
+from skin_lesion.labels import LABELS
 from skin_lesion.modeling.history import EpochRecord, History
 
 
@@ -36,18 +40,18 @@ def size(png: bytes) -> tuple[int, int]:
 
 
 def test_a_split_without_some_classes_is_drawn():
-    logits = np.random.default_rng(0).normal(size=(30, 7))
-    truth = np.arange(30) % 4
-    figures = measure(
-        logits, truth, np.arange(30).astype(object), temperature=1.0, bins=5, purpose="test"
-    )
-    for picture in (
-        plots.confusion_matrix(figures),
-        plots.roc_curves(truth, softmax(logits), figures),
-        plots.per_class_bars(figures),
-        plots.reliability_diagram(logits, truth, 1.0, 5),
-    ):
-        assert min(size(picture)) > 400
+    logits = np.random.default_rng(0).normal(size=(30, 7)).astype(np.float32)
+    names = [str(i) for i in range(30)]
+    rows = pd.DataFrame(
+        {"image_id": names, "lesion_id": names, "group": names,
+         "dx": [LABELS[i % 4] for i in range(30)]}
+    )  # fmt: skip
+    sample = Sample(rows, logits, softmax(logits), np.empty((30, 0), np.float32))
+    resamples = Resamples.over_lesions(sample.groups, 50, seed=0)
+    figures = measure(sample, resamples, bins=5, purpose="test")
+    pictures = plots.draw_split(figures, sample)
+    assert set(pictures) == {"confusion_matrix", "roc", "per_class"}
+    assert all(min(size(picture)) > 400 for picture in pictures.values())
 
 
 def test_each_phase_has_its_curves():
@@ -74,9 +78,9 @@ def test_drawing_leaves_the_global_state_of_matplotlib_alone(root: Path):
     code = (
         "import sys\n"
         "from skin_lesion.evaluation import plots\n"
-        "import numpy as np\n"
         "assert 'matplotlib' not in sys.modules\n"
-        "plots.reliability_diagram(np.eye(7), np.arange(7), 1.0, 3)\n"
+        "from skin_lesion.evaluation.style import new_figure, png\n"
+        "png(new_figure(2, 2))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True, timeout=120)

@@ -7,23 +7,29 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from skin_lesion.decisions import softmax
 from skin_lesion.evaluation.report import EvaluationReport, evaluate
 from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.settings import EvaluateConfig
 
-CONFIG = EvaluateConfig(batch_size=10, calibration_bins=8)
+
+@pytest.fixture
+def report(small_report: EvaluationReport) -> EvaluationReport:
+    return small_report
+
+
+def run(world, config: EvaluateConfig) -> EvaluationReport:
+    """Without what takes longest: pictures, perturbations and explanations."""
+    quick = config.model_copy(update={"robustness_images": 0, "explained_images": 0})
+    return evaluate(
+        world.bundle, world.images, world.split, world.manifest, quick, seed=3, draw=False
+    )
 
 
 @pytest.fixture(scope="module")
-def report(small_world) -> EvaluationReport:
-    return run(small_world)
-
-
-def run(world, config: EvaluateConfig = CONFIG) -> EvaluationReport:
-    return evaluate(world.bundle, world.images, world.split, world.manifest, config, seed=3)
+def plain(small_world, quick) -> EvaluationReport:
+    return run(small_world, quick)
 
 
 def with_labels(world, split: str):
@@ -67,43 +73,83 @@ def test_predictions_tell_each_image_of_validation_and_test_once(small_world, re
         table[keys].sort_values("image_id", ignore_index=True),
         measured[keys].sort_values("image_id", ignore_index=True),
     )
-    logits = table[[f"logit_{label}" for label in LABELS]].to_numpy()
+    logits = table[[f"logit_{label}" for label in LABELS]].to_numpy(np.float32)
     np.testing.assert_allclose(
-        table[[f"p_{label}" for label in LABELS]], softmax(logits, report.summary.temperature)
+        table[[f"p_{label}" for label in LABELS]],
+        report.summary.decisions.calibrator.probabilities(logits),
+        rtol=1e-5,
     )
 
 
-def test_poisoned_test_labels_change_nothing_that_was_fitted(small_world, report):
-    poisoned = run(with_labels(small_world, "test")).summary
-    assert poisoned.calibration == report.summary.calibration
-    assert poisoned.temperature == report.summary.temperature
-    assert poisoned.val == report.summary.val
-    assert poisoned.test.accuracy != report.summary.test.accuracy
+def test_poisoned_test_labels_change_nothing_that_was_fitted(small_world, quick, plain):
+    poisoned = run(with_labels(small_world, "test"), quick)
+    assert poisoned.summary.decisions == plain.summary.decisions
+    assert poisoned.summary.freezing == plain.summary.freezing
+    assert poisoned.summary.val == plain.summary.val
+    assert poisoned.reference is plain.reference is None or np.array_equal(
+        poisoned.reference.whitening, plain.reference.whitening
+    )
+    assert poisoned.summary.test.accuracy != plain.summary.test.accuracy
 
 
-def test_poisoned_validation_labels_do_change_what_was_fitted(small_world, report):
-    poisoned = run(with_labels(small_world, "val")).summary
-    assert poisoned.temperature != report.summary.temperature
-    assert poisoned.test.accuracy == report.summary.test.accuracy
+def test_poisoned_test_pictures_change_nothing_that_was_fitted(small_world, quick, plain, tmp_path):
+    pixels = np.array(small_world.images.open())
+    rows = small_world.split.indices("test")
+    pixels[rows] = 255 - pixels[rows]
+    np.save(tmp_path / "images.npy", pixels)
+    images = dataclasses.replace(small_world.images, path=tmp_path / "images.npy")
+    poisoned = run(dataclasses.replace(small_world, images=images), quick)
+    assert poisoned.summary.decisions == plain.summary.decisions
+    assert poisoned.summary.freezing == plain.summary.freezing
+    assert poisoned.summary.test.nll != plain.summary.test.nll
+
+
+def test_poisoned_validation_labels_do_change_what_was_fitted(small_world, quick, plain):
+    poisoned = run(with_labels(small_world, "val"), quick).summary
+    assert poisoned.decisions.calibrator != plain.summary.decisions.calibrator
+    assert poisoned.decisions.operating_points != plain.summary.decisions.operating_points
 
 
 def test_calibration_improves_the_likelihood_of_an_overconfident_model(report):
     summary = report.summary
-    assert summary.temperature > 1
-    assert summary.calibration.nll_cross_fitted < summary.calibration.nll_uncalibrated
+    assert summary.decisions.calibrator.temperature > 1
+    methods = {one.method: one.nll for one in summary.freezing.calibration.methods}
+    assert methods["temperature"] < methods["none"]
     assert summary.test.nll < summary.test.nll_uncalibrated
 
 
-def test_the_temperature_already_in_the_contract_changes_nothing(small_world, report):
+def test_decisions_already_in_the_contract_change_nothing(small_world, quick, plain):
     contract = small_world.bundle.contract.model_copy(update={"temperature": 9.0})
     other = dataclasses.replace(small_world, bundle=ModelBundle(small_world.bundle.path, contract))
-    assert run(other).summary == report.summary
+    assert run(other, quick).summary == plain.summary
 
 
-def test_batch_size_changes_no_figure(small_world, report):
-    whole = run(small_world, EvaluateConfig(batch_size=500, calibration_bins=8)).summary
-    assert whole.temperature == pytest.approx(report.summary.temperature, rel=1e-4)
-    assert whole.test.confusion == report.summary.test.confusion
+def test_batch_size_changes_no_figure(small_world, quick, plain):
+    whole = run(small_world, quick.model_copy(update={"batch_size": 500})).summary
+    assert whole.decisions.calibrator.temperature == pytest.approx(
+        plain.summary.decisions.calibrator.temperature, rel=1e-4
+    )
+    assert whole.test.confusion == plain.summary.test.confusion
+
+
+def test_the_same_seed_gives_the_same_report(small_world, quick, plain):
+    assert run(small_world, quick).summary == plain.summary
+
+
+def test_everything_is_measured(report):
+    evidence = report.summary.evidence
+    missing = [name for name in type(evidence).model_fields if getattr(evidence, name) is None]
+    assert not missing
+    assert len(evidence.operating_points) == 4
+    assert set(evidence.gallery) == set(LABELS)
+    assert len(evidence.robustness.perturbations) == 10
+
+
+def test_the_headline_and_the_evidence_are_the_same_figures(report):
+    test, estimates = report.summary.test, report.summary.evidence.discrimination.images.estimates
+    for name in ("accuracy", "macro_f1", "melanoma_auc", "ece"):
+        assert getattr(test, name) == pytest.approx(estimates[name].value)
+        assert test.intervals[name].ci_low == pytest.approx(estimates[name].ci_low)
 
 
 def test_the_summary_keeps_the_contract_of_report_json(small_world, report):
@@ -126,32 +172,41 @@ def test_a_model_trained_on_other_data_or_another_split_is_refused(small_world, 
     contract = small_world.bundle.contract.model_copy(update={field: "0" * 64})
     other = dataclasses.replace(small_world, bundle=ModelBundle(small_world.bundle.path, contract))
     with pytest.raises(ValueError, match="may have been seen in training"):
-        run(other)
+        run(other, EvaluateConfig())
 
 
 def test_tables_that_list_different_images_are_refused(small_world):
     rows = small_world.split.rows.iloc[::-1].reset_index(drop=True)
     split = dataclasses.replace(small_world.split, rows=rows)
     with pytest.raises(ValueError, match="different images"):
-        run(dataclasses.replace(small_world, split=split))
+        run(dataclasses.replace(small_world, split=split), EvaluateConfig())
     images = dataclasses.replace(small_world.images, shape=(7, 24, 32, 3))
     with pytest.raises(ValueError, match="one row for each picture"):
-        run(dataclasses.replace(small_world, images=images))
+        run(dataclasses.replace(small_world, images=images), EvaluateConfig())
 
 
 def test_figures_are_pictures(report):
-    assert {"confusion_matrix", "roc", "reliability", "per_class"} <= report.figures.keys()
+    assert {
+        "confusion_matrix",
+        "roc",
+        "reliability",
+        "per_class",
+        "forest",
+    } <= report.figures.keys()
+    assert {"ood_scores", "robustness", "gallery_mel_missed"} <= report.figures.keys()
     for data in report.figures.values():
         picture = Image.open(BytesIO(data))
         assert picture.format == "PNG"
-        assert min(picture.size) > 400
+        assert min(picture.size) > 150
 
 
 def test_the_page_needs_no_other_file_and_no_network(report):
     page = report.to_html()
     assert page.count("<img") == len(report.figures)
-    assert all(source.startswith("data:image/png;base64,")
-               for source in re.findall(r'(?:src|href)="([^"]*)"', page))  # fmt: skip
+    assert all(source.startswith("data:image/")
+               for source in re.findall(r'src="([^"]*)"', page))  # fmt: skip
+    assert all(target.startswith("#") for target in re.findall(r'href="([^"]*)"', page))
+    assert "Further pictures" not in page  # every picture has its section
     assert "http" not in re.sub(r"base64,[^\"]*", "", page)
     assert "research only" in page
     assert f"{report.summary.test.macro_f1:.3f}" in page

@@ -11,11 +11,31 @@ from numpy.typing import NDArray
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest, Provenance
 from skin_lesion.data.split_table import LeakReport, SplitTable
+from skin_lesion.evaluation.report import EvaluationReport, evaluate
 from skin_lesion.labels import LABELS, NUM_CLASSES
 from skin_lesion.modeling.bundle import Contract, ModelBundle
+from skin_lesion.settings import EvaluateConfig
 
 HEIGHT, WIDTH = 24, 32
+SOURCE = (150, 200)
 LESIONS_PER_CLASS, IMAGES_PER_LESION = 20, 2
+
+
+# Everything is measured, though on few pictures.
+QUICK = EvaluateConfig(
+    resamples=200,
+    outlier_crops=200,
+    calibration_bins=8,
+    min_group_images=10,
+    min_group_positives=5,
+    robustness_images=14,
+    explained_images=4,
+    randomised_images=4,
+    randomised_models=1,
+    deletion_steps=3,
+    deletion_orders=1,
+    gallery_images=1,
+)
 
 
 @dataclass(frozen=True)
@@ -41,8 +61,8 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> SmallWorld:
         input_height=HEIGHT,
         input_width=WIDTH,
         resize_mode="stretch",
-        source_height=HEIGHT,
-        source_width=WIDTH,
+        source_height=SOURCE[0],
+        source_width=SOURCE[1],
         backbone="tiny",
         feature_layer=None,
         pretrained_on="nothing",
@@ -58,6 +78,18 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> SmallWorld:
     return SmallWorld(images, manifest, split, bundle)
 
 
+@pytest.fixture(scope="session")
+def quick() -> EvaluateConfig:
+    return QUICK
+
+
+@pytest.fixture(scope="session")
+def small_report(small_world: SmallWorld) -> EvaluationReport:
+    """The evaluation of the model of the small world."""
+    world = small_world
+    return evaluate(world.bundle, world.images, world.split, world.manifest, QUICK, seed=3)
+
+
 def _tables() -> tuple[Manifest, SplitTable]:
     rows = [
         {"image_id": f"{dx}_{lesion}_{view}", "lesion_id": f"{dx}_{lesion}", "dx": dx,
@@ -70,11 +102,18 @@ def _tables() -> tuple[Manifest, SplitTable]:
     table["group"] = table["lesion_id"]
     provenance = Provenance(
         kind="synthetic", name="colours", licence="CC0-1.0", citation="none", synthetic=True,
-        source_height=HEIGHT, source_width=WIDTH,
+        source_height=SOURCE[0], source_width=SOURCE[1],
     )  # fmt: skip
-    manifest = Manifest(
-        table[["image_id", "lesion_id", "dx"]].assign(sha256="0" * 64), pd.DataFrame(), provenance
+    images = table[["image_id", "lesion_id", "dx"]].assign(
+        sha256="0" * 64,
+        dx_type="histo",
+        age=[20.0 + i % 60 for i in range(len(table))],
+        sex=["female" if i % 3 else "male" for i in range(len(table))],
+        localization=["back" if i % 2 else "face" for i in range(len(table))],
+        height=SOURCE[0],
+        width=SOURCE[1],
     )
+    manifest = Manifest(images, pd.DataFrame(), provenance)
     leaks = LeakReport(
         groups_crossing=0, duplicates_crossing=0, merged_pairs=0, unmerged_pairs=0, images={},
         groups={}, class_counts={}, class_share_deviation={},

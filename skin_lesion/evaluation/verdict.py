@@ -1,0 +1,127 @@
+"""From a report to the verdict of the gates."""
+
+from dataclasses import dataclass
+
+from skin_lesion.evaluation.comparison import compare
+from skin_lesion.evaluation.figures import Estimate
+from skin_lesion.evaluation.gate_report import GateReport
+from skin_lesion.evaluation.gates import (
+    GUARDED,
+    GateFigures,
+    ProductionComparison,
+    ProductionDifferences,
+    WorstSubgroup,
+    judge,
+)
+from skin_lesion.evaluation.report import EvaluationReport, test_sample
+from skin_lesion.evaluation.sample import Sample
+from skin_lesion.evaluation.summary import ReportSummary
+from skin_lesion.settings import GateConfig
+
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class ProductionModel:
+    """The model in production.
+
+    Attributes:
+        version: Its version in the registry.
+        bundle_hash: Its bundle.
+        split_hash: Split it was trained and tested on.
+        sample: Its test images with what it said of them; None where that is not to be had.
+    """
+
+    version: str
+    bundle_hash: str
+    split_hash: str
+    sample: Sample | None
+
+
+def pass_judgement(
+    report: EvaluationReport,
+    bundle_hash: str,
+    limits: GateConfig,
+    production: ProductionModel | None,
+) -> GateReport:
+    """Hold a report against the limits, and against the production model on the same images.
+
+    Args:
+        report: Of the new model.
+        bundle_hash: Of the new bundle with its decisions.
+        limits: What it has to reach.
+        production: The model in production; None where there is none.
+    """
+    summary = report.summary
+    figures = gate_figures(summary, bundle_hash)
+    return judge(figures, limits, _compared(report, bundle_hash, production))
+
+
+def gate_figures(summary: ReportSummary, bundle_hash: str) -> GateFigures:
+    """What the gates judge."""
+    estimates = summary.evidence.discrimination.images.estimates
+    return GateFigures(
+        macro_f1=estimates["macro_f1"],
+        balanced_accuracy=estimates["balanced_accuracy"],
+        macro_auc=estimates["macro_auc"],
+        melanoma_auc=estimates["melanoma_auc"],
+        ece=estimates["ece"],
+        melanoma_sensitivity=_melanoma_sensitivity(summary),
+        worst_subgroup=worst_subgroup(summary),
+        synthetic_only=summary.synthetic_only,
+        split_hash=summary.split_hash,
+        bundle_hash=bundle_hash,
+    )
+
+
+def worst_subgroup(summary: ReportSummary) -> WorstSubgroup | None:
+    """The group with the lowest malignant AUC among those large enough to report."""
+    subgroups = summary.evidence.subgroups
+    if subgroups is None:
+        return None
+    found = [
+        WorstSubgroup(name=f"{attribute.name}: {group.name}", malignant_auc=figure)
+        for attribute in subgroups.attributes
+        for group in attribute.groups
+        if (figure := group.figure("malignant_auc")) is not None and figure.value is not None
+    ]
+    return min(found, key=lambda group: group.malignant_auc.value or 0.0, default=None)
+
+
+def _melanoma_sensitivity(summary: ReportSummary) -> Estimate:
+    for one in summary.evidence.operating_points:
+        if one.point.name == "melanoma_sensitivity_95":
+            return one.figures.sensitivity
+    return Estimate(value=None)
+
+
+def _compared(
+    report: EvaluationReport, bundle_hash: str, production: ProductionModel | None
+) -> ProductionComparison | None:
+    if production is None:
+        return None
+    summary = report.summary
+    differences = None
+    comparable = (
+        production.sample is not None
+        and production.split_hash == summary.split_hash
+        and production.bundle_hash != bundle_hash
+    )
+    if comparable:
+        assert production.sample is not None  # said above
+        compared = compare(
+            production.sample,
+            test_sample(report.predictions),
+            count=_RESAMPLES,
+            seed=summary.seed,
+            bins=summary.freezing.calibration.bins,
+        )
+        differences = ProductionDifferences(
+            **{name: compared.figures[name].difference for name in GUARDED}
+        )
+    return ProductionComparison(
+        version=production.version,
+        bundle_hash=production.bundle_hash,
+        split_hash=production.split_hash,
+        differences=differences,
+    )
