@@ -42,6 +42,34 @@ def _parser() -> argparse.ArgumentParser:
         "results", help="show the figures of the last training run and what to open next"
     )
     results.set_defaults(command=_results)
+    evaluate = commands.add_parser(
+        "evaluate", help="measure a registered model on labelled pictures from elsewhere"
+    )
+    evaluate.add_argument(
+        "--model", required=True, help="version or alias in the registry, or folder of a bundle"
+    )
+    evaluate.add_argument(
+        "--external", type=Path, required=True, help="folder or zip with the pictures"
+    )
+    evaluate.add_argument(
+        "--labels",
+        type=Path,
+        required=True,
+        help="CSV with a column that names the picture and one with the diagnosis, or one column "
+        "for each class",
+    )
+    evaluate.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="NAME=CODE",
+        help="what a diagnosis of the CSV is called here; without a code its pictures are left out",
+    )
+    evaluate.add_argument(
+        "--output", type=Path, help="folder to be made (.work/external/NAME-MODEL)"
+    )
+    evaluate.add_argument("--seed", type=int, default=17, help="of all draws (%(default)s)")
+    evaluate.set_defaults(command=_evaluate)
     return parser
 
 
@@ -73,6 +101,25 @@ def _results(_: argparse.Namespace) -> int:
         print(describe_last_run(os.environ["MLFLOW_TRACKING_URI"]))
     except LookupError as error:
         print(f"skin-lesion results: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from pipelines.external import ExternalRequest, run_external
+
+    try:
+        request = ExternalRequest(
+            model=options.model,
+            pictures=options.external,
+            labels=options.labels,
+            mapping=options.map,
+            output=options.output,
+            seed=options.seed,
+        )
+        print(run_external(request, ROOT / ".work" / "external"))
+    except (LookupError, ValueError, OSError, RuntimeError) as error:
+        print(f"skin-lesion evaluate: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -127,6 +127,31 @@ def find_bundle(name: str, bundle_hash: str) -> RegisteredVersion | None:
     return _record(max(usable, key=lambda version: int(version.version)), created=False)
 
 
+def open_bundle(model: str, target: Path, name: str = MODEL_NAME) -> ModelBundle:
+    """Fetch the bundle of a registered model.
+
+    Args:
+        model: Number of a version, or an alias such as `champion`.
+        target: Folder that it is downloaded into.
+        name: Registered model.
+
+    Raises:
+        LookupError: There is no such version or alias.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    uri = f"models:/{name}/{model}" if model.isdigit() else f"models:/{name}@{model}"
+    try:
+        folder = mlflow.artifacts.download_artifacts(uri, dst_path=str(target))
+    except MlflowException as error:
+        raise LookupError(
+            f"no model {name!r} has the version or alias {model!r} in {mlflow.get_tracking_uri()}: "
+            f"{error.message}"
+        ) from error
+    return ModelBundle.open(Path(folder) / "artifacts" / "bundle")
+
+
 def production(name: str = MODEL_NAME) -> ProductionModel | None:
     """The model that the alias says is in production, with what it said of its test images.
 

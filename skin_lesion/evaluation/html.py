@@ -69,20 +69,20 @@ def render(summary: ReportSummary, figures: Mapping[str, bytes]) -> str:
     sections = {
         "Overall": overall(summary),
         "Classes": classes(summary.test, evidence),
-        **_common_sections(evidence),
+        **common_sections(evidence),
     }
     sections["Calibration"] = calibration(evidence, summary.freezing)
     sections["Cannot assess"] = cannot_assess(evidence, summary.freezing)
     return assemble(
         "Evaluation of the serving model",
-        [*_notices(summary.synthetic_only), _headline(summary)],
+        [*notices(summary.synthetic_only), _headline(summary)],
         sections,
         figures,
         _origin(summary),
     )
 
 
-def _common_sections(evidence: Evidence) -> dict[str, str]:
+def common_sections(evidence: Evidence) -> dict[str, str]:
     """Sections that need nothing but the evidence, in the order of the page."""
     return {
         "Operating points": operating_points(evidence),
@@ -149,7 +149,8 @@ def _section_of(name: str) -> str:
     return max(found, default=(0, ""))[1]
 
 
-def _notices(synthetic: bool) -> Iterator[str]:
+def notices(synthetic: bool) -> Iterator[str]:
+    """What stands above every report."""
     if synthetic:
         yield f"<p>{mark('bad', 'Synthetic pictures only')} <b>{escape(SYNTHETIC)}</b></p>"
     yield f"<p>{escape(RESEARCH)}</p>"

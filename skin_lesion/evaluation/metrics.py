@@ -1,7 +1,6 @@
 """The figures of one split as they stand in `evaluation/report.json`."""
 
 import math
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,7 @@ from skin_lesion.evaluation.figures import Interval
 from skin_lesion.evaluation.measured import Measured, confusions, measured
 from skin_lesion.evaluation.resampling import Resamples
 from skin_lesion.evaluation.sample import Sample
-from skin_lesion.evaluation.summary import ClassFigures, SplitFigures
+from skin_lesion.evaluation.summary import ClassFigures, Purpose, SplitFigures
 from skin_lesion.labels import LABELS
 
 
@@ -21,9 +20,7 @@ def confusion_counts(sample: Sample) -> NDArray[np.int64]:
     return np.asarray(np.rint(counts), dtype=np.int64)
 
 
-def measure(
-    sample: Sample, resamples: Resamples, *, bins: int, purpose: Literal["selection", "test"]
-) -> SplitFigures:
+def measure(sample: Sample, resamples: Resamples, *, bins: int, purpose: Purpose) -> SplitFigures:
     """Everything that is reported of one split.
 
     Args:

@@ -182,8 +182,10 @@ def _roc(
 
 
 def _where(figures: SplitFigures) -> str:
-    name = {"selection": "validation", "test": "test"}[figures.purpose]
-    return f"{name} split ({figures.n_images} images, {figures.n_lesions} lesions)"
+    name = {"selection": "validation split", "test": "test split", "external": "external pictures"}[
+        figures.purpose
+    ]
+    return f"{name} ({figures.n_images} images, {figures.n_lesions} lesions)"
 
 
 def _wrapped(label: str) -> str:

@@ -12,6 +12,7 @@ from skin_lesion.evaluation.figures import Figures, Interval
 from skin_lesion.evaluation.freezing import FreezingFigures
 
 SCHEMA_VERSION = 2
+Purpose = Literal["selection", "test", "external"]
 
 
 class ClassFigures(Figures):
@@ -64,7 +65,7 @@ class SplitFigures(Figures):
             `macro_f1` or `per_class.mel.recall`; none where a figure cannot have one.
     """
 
-    purpose: Literal["selection", "test"]
+    purpose: Purpose
     n_images: int
     n_lesions: int
     accuracy: float

@@ -34,6 +34,8 @@ def same(a: object, b: object) -> bool:
         return a.contract == b.contract and a.bundle_hash == b.bundle_hash
     if isinstance(a, Path) and isinstance(b, Path):
         return a.read_bytes() == b.read_bytes()
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return np.array_equal(a, b)
     if isinstance(a, pd.DataFrame) and isinstance(b, pd.DataFrame):
         pd.testing.assert_frame_equal(a, b)
         return True

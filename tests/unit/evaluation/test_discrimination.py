@@ -7,7 +7,6 @@ from skin_lesion.decisions import softmax
 from skin_lesion.evaluation.calibration import expected_calibration_error
 from skin_lesion.evaluation.discrimination import discrimination, per_image_and_lesion
 from skin_lesion.evaluation.measured import measured
-from skin_lesion.evaluation.metrics import measure
 from skin_lesion.evaluation.resampling import Resamples
 from skin_lesion.evaluation.sample import Sample
 from skin_lesion.labels import LABELS, MALIGNANT_INDICES, MELANOMA_INDEX
@@ -121,27 +120,6 @@ def test_every_figure_of_a_resample_agrees_with_weights_in_scikit_learn(sample, 
         expected = by_scikit_learn(sample, weights)
         found = {name: figures.resampled[name][row] for name in expected}
         assert found == pytest.approx(expected)
-
-
-def test_the_figures_are_those_of_the_summary(sample, figures):
-    summary = measure(
-        sample.logits,
-        sample.truth,
-        sample.rows["lesion_id"].to_numpy(),
-        temperature=TEMPERATURE,
-        bins=BINS,
-        purpose="test",
-    )
-    shared = (
-        "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "melanoma_auc",
-        "malignant_auc", "ece", "nll", "brier",
-    )  # fmt: skip
-    for name in shared:
-        assert figures.point[name] == pytest.approx(getattr(summary, name), rel=1e-6)
-    for label in LABELS:
-        for name in ("precision", "recall", "f1", "auc"):
-            expected = getattr(summary.per_class[label], name)
-            assert figures.point[f"per_class.{label}.{name}"] == pytest.approx(expected)
 
 
 def test_the_calibration_error_of_a_resample_keeps_the_bins_of_the_sample(

@@ -1,9 +1,14 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
 from skin_lesion.decisions import softmax
-from skin_lesion.evaluation.metrics import binary_auc, brier_score, confusion_counts, measure
+from skin_lesion.evaluation.metrics import confusion_counts, measure
+from skin_lesion.evaluation.ranking import binary_auc
+from skin_lesion.evaluation.resampling import Resamples
+from skin_lesion.evaluation.sample import Sample
+from skin_lesion.evaluation.summary import SplitFigures
 from skin_lesion.labels import LABELS, MALIGNANT_INDICES, MELANOMA_INDEX
 
 TEMPERATURE = 1.7
@@ -22,9 +27,24 @@ def truth(logits) -> np.ndarray:
     return np.where(random.random(len(logits)) < 0.5, logits.argmax(axis=1), guesses)
 
 
-def figures(logits, truth, lesions=None):
-    lesions = np.arange(len(truth)).astype(str) if lesions is None else lesions
-    return measure(logits, truth, lesions, temperature=TEMPERATURE, bins=10, purpose="test")
+def sample_of(logits, truth, lesions=None, temperature: float = TEMPERATURE) -> Sample:
+    lesions = [str(i) for i in range(len(truth))] if lesions is None else lesions
+    rows = pd.DataFrame(
+        {"image_id": [str(i) for i in range(len(truth))], "lesion_id": lesions, "group": lesions,
+         "dx": [LABELS[i] for i in truth]}
+    )  # fmt: skip
+    probabilities = softmax(logits, temperature) if len(logits) else np.empty((0, 7))
+    return Sample(rows, logits, probabilities, np.empty((len(truth), 0), np.float32))
+
+
+def figures(logits, truth, lesions=None, temperature: float = TEMPERATURE) -> SplitFigures:
+    sample = sample_of(logits, truth, lesions, temperature)
+    resamples = (
+        Resamples.over_lesions(sample.groups, 50, seed=0)
+        if len(sample)
+        else Resamples(np.empty((50, 0), np.float32))
+    )
+    return measure(sample, resamples, bins=10, purpose="test")
 
 
 def test_every_figure_agrees_with_scikit_learn(logits, truth):
@@ -61,7 +81,8 @@ def test_every_figure_agrees_with_scikit_learn(logits, truth):
 
 
 def test_rows_of_the_confusion_matrix_are_true_classes():
-    counts = confusion_counts(np.array([0, 0, 0, 6]), np.array([0, 1, 1, 6]))
+    logits = np.eye(7, dtype=np.float32)[[0, 1, 1, 6]]
+    counts = confusion_counts(sample_of(logits, np.array([0, 0, 0, 6])))
     assert counts[0].tolist() == [1, 2, 0, 0, 0, 0, 0]
     assert counts[6, 6] == 1
     assert counts.sum() == 4
@@ -75,11 +96,6 @@ def test_auc_counts_ties_half():
 @pytest.mark.parametrize("positive", [[True, True], [False, False]])
 def test_auc_of_one_kind_alone_is_undefined(positive):
     assert binary_auc(np.array(positive), np.array([0.1, 0.9])) is None
-
-
-def test_brier_score_by_hand():
-    probabilities = np.array([[0.5, 0.3, 0.2, 0, 0, 0, 0]])
-    assert brier_score(probabilities, np.array([0])) == pytest.approx(0.25 + 0.09 + 0.04)
 
 
 def test_means_run_over_the_classes_present_and_the_absent_are_named(logits, truth):
@@ -123,8 +139,7 @@ def test_lesions_are_counted_once(logits, truth):
 
 
 def test_temperature_moves_no_answer(logits, truth):
-    cold = measure(logits, truth, truth, temperature=0.1, bins=10, purpose="test")
-    hot = measure(logits, truth, truth, temperature=10.0, bins=10, purpose="test")
+    cold, hot = (figures(logits, truth, temperature=value) for value in (0.1, 10.0))
     assert cold.confusion == hot.confusion
     assert cold.nll != hot.nll
 
@@ -132,3 +147,11 @@ def test_temperature_moves_no_answer(logits, truth):
 def test_an_empty_split_is_refused():
     with pytest.raises(ValueError, match="no images"):
         figures(np.empty((0, 7)), np.empty(0, np.int64))
+
+
+def test_every_interval_holds_its_figure_and_is_named_like_it(logits, truth):
+    found = figures(logits, truth)
+    assert {"accuracy", "macro_f1", "melanoma_auc", "per_class.mel.recall"} <= set(found.intervals)
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "melanoma_auc", "brier"):
+        ends = found.intervals[name]
+        assert ends.ci_low < getattr(found, name) < ends.ci_high
