@@ -268,10 +268,10 @@ def standard_errors(
     Whole lesion groups are drawn, since the pictures of one lesion are not independent.
     """
     from skin_lesion.evaluation.measured import measured
-    from skin_lesion.evaluation.report import test_sample
+    from skin_lesion.evaluation.report import sample_of_test
     from skin_lesion.evaluation.resampling import Resamples
 
-    sample = test_sample(predictions)
+    sample = sample_of_test(predictions)
     drawn = Resamples.over_lesions(sample.groups, resamples, summary.seed)
     found = measured(sample, drawn, bins=summary.freezing.calibration.bins)
     known = [name for name in COMPARED if getattr(summary.test, name) is not None]

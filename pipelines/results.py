@@ -55,6 +55,8 @@ def describe_last_run(tracking_uri: str) -> str:
             f"Registered: {version['name']}, version {version['version']}",
             f"  mlflow.pyfunc.load_model('{version['uri']}')",
             "",
+            *_verdict(run),
+            "",
             "Open next:",
             *(f"  {name:<18} {path}" for name, path in _pages(artifacts)),
             f"  {'runs and models':<18} mlflow ui --backend-store-uri {tracking_uri}",
@@ -74,6 +76,12 @@ def _notice(evaluation: Mapping[str, Any]) -> list[str]:
         return []
     text = "Trained on drawn pictures only: it has never seen a patient and is of no clinical use."
     return textwrap.wrap(text, 100)
+
+
+def _verdict(run: "PipelineRunResponse") -> list[str]:
+    """What the gates say: the verdict, and why where it is not passed."""
+    lines = [str(line) for line in run.steps["register"].run_metadata["gate"]]
+    return [f"Gates: {lines[0]}", *(f"  {line}" for line in lines if line.startswith("FAILED"))]
 
 
 def _figures(test: Mapping[str, Any]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 import skin_lesion
 from skin_lesion import tracking
 from skin_lesion.evaluation.gate_report import GateReport
-from skin_lesion.evaluation.report import test_sample
+from skin_lesion.evaluation.report import sample_of_test
 from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.evaluation.verdict import ProductionModel
 from skin_lesion.labels import LABELS
@@ -169,7 +169,7 @@ def production(name: str = MODEL_NAME) -> ProductionModel | None:
             raise
         return None
     try:
-        sample = test_sample(tracking.logged_predictions(version.run_id or "none"))
+        sample = sample_of_test(tracking.logged_predictions(version.run_id or "none"))
     except LookupError as error:
         log.warning("production version %s cannot be compared: %s", version.version, error)
         sample = None

@@ -3,6 +3,7 @@
 Every function that logs writes to the active run.
 """
 
+import json
 import logging
 import tempfile
 import time
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from skin_lesion.checkout import code_state
 from skin_lesion.evaluation.report import EvaluationReport
+from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.modeling.history import EpochRecord, History
 
 if TYPE_CHECKING:
@@ -140,6 +142,8 @@ def log_evaluation(report: EvaluationReport) -> None:
     with tempfile.TemporaryDirectory(prefix="skin-lesion-") as name:
         folder = Path(name)
         (folder / "report.json").write_text(summary.model_dump_json(indent=2))
+        schema = json.dumps(ReportSummary.model_json_schema(), indent=2)
+        (folder / "report.schema.json").write_text(schema)
         (folder / "report.html").write_text(report.to_html())
         report.predictions.to_parquet(folder / PREDICTIONS, index=False)
         for figure, png in report.figures.items():

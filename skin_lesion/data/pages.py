@@ -22,7 +22,7 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .bar { background: #eef1f5; border-radius: .25rem; min-width: 8rem; }
 .bar i { display: block; height: .8rem; border-radius: .25rem; background: #3b6ea8; }
 figure { margin: 1.2rem 0; } img { max-width: 100%; height: auto; }
-td small { color: #5b6675; white-space: nowrap; } td i { color: #7a4f00; }
+td:first-child { overflow-wrap: break-word; } td small { color: #5b6675; white-space: nowrap; } td i { color: #7a4f00; }
 code { font: .88em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 """
 

@@ -68,7 +68,7 @@ class EvaluationReport:
         return render(self.summary, self.figures)
 
 
-def test_sample(predictions: pd.DataFrame) -> Sample:
+def sample_of_test(predictions: pd.DataFrame) -> Sample:
     """The test images of `EvaluationReport.predictions`, without features."""
     rows = predictions[predictions["split"] == "test"].reset_index(drop=True)
     return Sample(

@@ -13,7 +13,7 @@ from skin_lesion.evaluation.gates import (
     WorstSubgroup,
     judge,
 )
-from skin_lesion.evaluation.report import EvaluationReport, test_sample
+from skin_lesion.evaluation.report import EvaluationReport, sample_of_test
 from skin_lesion.evaluation.sample import Sample
 from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.settings import GateConfig
@@ -111,7 +111,7 @@ def _compared(
         assert production.sample is not None  # said above
         compared = compare(
             production.sample,
-            test_sample(report.predictions),
+            sample_of_test(report.predictions),
             count=_RESAMPLES,
             seed=summary.seed,
             bins=summary.freezing.calibration.bins,

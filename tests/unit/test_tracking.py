@@ -188,6 +188,8 @@ def test_an_evaluation_is_logged_in_numbers_pictures_and_as_a_report(
     assert files(client, run_id, "evaluation") >= {
         "evaluation/report.json",
         "evaluation/report.html",
+        "evaluation/report.schema.json",
+        "evaluation/predictions.parquet",
         "evaluation/confusion_matrix.png",
         "evaluation/roc.png",
     }

@@ -44,7 +44,7 @@ def qualities() -> list[Quality]:
 
 
 @pytest.fixture(scope="module")
-def test_sample(truth, unlike) -> Sample:
+def sample_of_test(truth, unlike) -> Sample:
     answers = np.where(np.arange(IMAGES) % 4 == 0, (truth + 1) % 7, truth)
     logits = logits_of(answers, unlike)
     rows = pd.DataFrame(
@@ -78,10 +78,10 @@ def outliers() -> dict[str, OutlierSample]:
 
 
 @pytest.fixture(scope="module")
-def figures(test_sample, qualities, outliers):
-    suspicious = test_sample.predicted == MELANOMA_INDEX
-    lesions = Resamples.over_lesions(test_sample.groups, 60, 0)
-    return measure_refusals(test_sample, qualities, outliers, GATES, suspicious, lesions, seed=0)
+def figures(sample_of_test, qualities, outliers):
+    suspicious = sample_of_test.predicted == MELANOMA_INDEX
+    lesions = Resamples.over_lesions(sample_of_test.groups, 60, 0)
+    return measure_refusals(sample_of_test, qualities, outliers, GATES, suspicious, lesions, seed=0)
 
 
 def test_a_picture_counts_for_its_first_reason_alone(figures, unlike) -> None:
@@ -107,12 +107,12 @@ def test_refusals_are_counted_in_every_class(figures, truth, unlike) -> None:
 
 
 def test_answers_are_judged_on_all_accepted_and_withheld_images(
-    figures, test_sample, truth, unlike
+    figures, sample_of_test, truth, unlike
 ) -> None:
     refused = unlike | (np.arange(IMAGES) < 12)
-    right = test_sample.predicted == truth
+    right = sample_of_test.predicted == truth
     of_melanoma = truth == MELANOMA_INDEX
-    found_melanoma = test_sample.predicted == MELANOMA_INDEX
+    found_melanoma = sample_of_test.predicted == MELANOMA_INDEX
     for answers, of in (
         (figures.everything, np.ones(IMAGES, bool)),
         (figures.accepted, ~refused),
@@ -135,16 +135,16 @@ def test_only_photographs_that_no_choice_saw_are_reported(figures) -> None:
     assert figures.separations["energy"].n_outliers == {"crops": 4, "skin": 2}
 
 
-def test_no_test_picture_has_a_say_in_the_fate_of_another(test_sample, qualities) -> None:
-    reasons = GATES.reasons(test_sample, qualities)
+def test_no_test_picture_has_a_say_in_the_fate_of_another(sample_of_test, qualities) -> None:
+    reasons = GATES.reasons(sample_of_test, qualities)
     some = np.array([0, 7, 30, 31, 77])
-    alone = GATES.reasons(test_sample.take(some), [qualities[i] for i in some])
+    alone = GATES.reasons(sample_of_test.take(some), [qualities[i] for i in some])
     assert np.array_equal(alone, reasons[some])
 
 
-def test_without_an_operating_point_there_is_no_sensitivity(test_sample, qualities) -> None:
-    lesions = Resamples.over_lesions(test_sample.groups, 20, 0)
-    found = measure_refusals(test_sample, qualities, {}, GATES, None, lesions, seed=0)
+def test_without_an_operating_point_there_is_no_sensitivity(sample_of_test, qualities) -> None:
+    lesions = Resamples.over_lesions(sample_of_test.groups, 20, 0)
+    found = measure_refusals(sample_of_test, qualities, {}, GATES, None, lesions, seed=0)
     assert found.accepted.melanoma_sensitivity.value is None
     assert found.outliers == {}
 
