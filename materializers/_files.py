@@ -1,7 +1,10 @@
 """Moving files between this machine and an artifact store, whatever kind of store it is."""
 
+import glob
 import hashlib
 import io
+import os
+import platform
 import shutil
 import tempfile
 import weakref
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pandas as pd
+import psutil
 from zenml.artifact_stores import BaseArtifactStore
 from zenml.materializers.base_materializer import BaseMaterializer
 
@@ -48,12 +52,27 @@ def workspace(beside: Path | None = None) -> Iterator[Workspace]:
     parent = beside.parent / "tmp" if beside else None
     if parent:
         parent.mkdir(parents=True, exist_ok=True)
-    space = Workspace(Path(tempfile.mkdtemp(prefix="skin-lesion-", dir=parent)))
+        _remove_orphans(parent)
+    prefix = f"{_prefix()}{os.getpid()}-"
+    space = Workspace(Path(tempfile.mkdtemp(prefix=prefix, dir=parent)))
     try:
         yield space
     finally:
         if not space.owned:
             shutil.rmtree(space.path, ignore_errors=True)
+
+
+def _prefix() -> str:
+    """What the names of this machine's folders begin with; the process id follows."""
+    return f"skin-lesion-{platform.node()}-"
+
+
+def _remove_orphans(parent: Path) -> None:
+    """Remove folders of processes of this machine that were killed before they could tidy up."""
+    for path in parent.glob(f"{glob.escape(_prefix())}*"):
+        process = path.name.removeprefix(_prefix()).partition("-")[0]
+        if process.isdigit() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def frame_hash(frame: pd.DataFrame) -> str:

@@ -2,6 +2,9 @@
 
 import dataclasses
 import re
+import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -252,3 +255,22 @@ def test_the_time_of_saving_does_not_change_the_hash_of_a_model(
     assert materializer.compute_content_hash(warmup_model) == before
     write_model(warmup_model.path, "today", b"others")
     assert materializer.compute_content_hash(warmup_model) != before
+
+
+def test_what_a_killed_process_left_behind_is_removed(tmp_path: Path, root: Path) -> None:
+    """A kill gives no chance to tidy up; the next workspace at the same place does it."""
+    store = tmp_path / "store"
+    code = (
+        "import os, pathlib, signal, sys\n"
+        "from materializers._files import workspace\n"
+        "with workspace(beside=pathlib.Path(sys.argv[1])) as space:\n"
+        "    (space.path / 'images.npy').write_bytes(b'x' * 1000)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(store)], cwd=root, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    [orphan] = (tmp_path / "tmp").iterdir()
+    with workspace(beside=store) as space:
+        assert not orphan.exists()
+        with workspace(beside=store):  # of a process that lives
+            assert space.path.is_dir()
