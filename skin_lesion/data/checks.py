@@ -5,6 +5,7 @@ aside; `images` has a row for each usable picture; `classes` has a row for each 
 failure means that what follows would be wrong, a warning that a person should look.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -208,6 +209,8 @@ def _run(rules: Sequence[Rule], tables: Mapping[TableName, pd.DataFrame]) -> lis
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
+    # This module sets a level of its own when it is imported, and announces temporary folders.
+    logging.getLogger(ProgressBarsConfig.__module__).setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     source = context.data_sources.add_pandas("skin_lesions")
