@@ -61,7 +61,7 @@ ENGLISH = Texts(
         ),
         "evaluate": (
             "calibrated on validation,",
-            "measured once on test,",
+            "measured on test,",
             "on the serving export",
         ),
         "register": ("MLflow pyfunc without", "pickle; the same bundle", "gives the same version"),
@@ -81,7 +81,7 @@ SPANISH = Texts(
         "augment": ("una política y los pesos", "de clase; píxeles al vuelo,", "nunca guardados"),
         "warmup_train": ("base congelada, cabeza", "nueva (desde cero: toda", "la red, tasa creciente)"),
         "finetune_train": ("descongela por bloques;", "termina en el paquete y", "su exportación de servicio"),
-        "evaluate": ("calibra en validación,", "mide una vez en prueba,", "sobre lo que se sirve"),
+        "evaluate": ("calibra en validación,", "mide en la prueba,", "sobre lo que se sirve"),
         "register": ("pyfunc de MLflow sin", "pickle; el mismo paquete", "da la misma versión"),
     },
     zenml="ZenML  ·  pasos en caché según su código, datos y ajustes; una imagen o página en cada artefacto",

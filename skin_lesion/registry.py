@@ -177,6 +177,7 @@ def production(name: str = MODEL_NAME) -> ProductionModel | None:
         version=str(version.version),
         bundle_hash=version.tags.get("bundle_hash", ""),
         split_hash=version.tags.get("split_hash", ""),
+        data_fingerprint=version.tags.get("data_fingerprint", ""),
         sample=sample,
     )
 

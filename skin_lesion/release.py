@@ -39,7 +39,15 @@ def release(
         report: What was measured on it.
         limits: What it has to reach.
         target: Folder to be made for the bundle with its decisions.
+
+    Raises:
+        ValueError: The report is of another bundle.
     """
+    if report.summary.bundle_hash != bundle.bundle_hash:
+        raise ValueError(
+            f"the report is of bundle {report.summary.bundle_hash} and not of "
+            f"{bundle.bundle_hash}; evaluate this one"
+        )
     final = bundle.with_decisions(report.summary.decisions, report.reference, target)
     gate = pass_judgement(report, final.bundle_hash, limits, registry.production())
     return Release(final, gate, registry.register_bundle(final, report.summary, gate))

@@ -301,7 +301,7 @@ class EvaluateConfig(Settings):
             picture is.
         outlier_crops: Crops of photographs without a lesion. One half of the photographs chooses the
             gate; the other half, about as many crops, measures it.
-        set_error: Share of the images of a class whose prediction set may miss it.
+        set_error: Share of the lesions of a class whose prediction set may miss it.
         high_accuracy: Accuracy that answers of high confidence have to reach on validation.
         medium_accuracy: Accuracy that answers of medium confidence have to reach there.
         min_group_images: A subgroup with fewer images is listed, but not reported on.
@@ -345,7 +345,9 @@ class EvaluateConfig(Settings):
 class GateConfig(Settings):
     """The least that a model has to reach on the test split to be fit for production.
 
-    The figures are those below which the seed of this project, or a plain baseline, does better.
+    A floor against broken models, not a mark of quality: the plain baselines of the project lie
+    above each of these figures. Whether a model is better than the one in production is told by
+    comparing the two.
 
     Attributes:
         min_macro_f1: Mean F1 over classes.
@@ -363,5 +365,5 @@ class GateConfig(Settings):
     min_melanoma_auc: float = Field(default=0.85, ge=0.0, le=1.0)
     min_melanoma_sensitivity: float = Field(default=0.85, ge=0.0, le=1.0)
     min_worst_subgroup_auc: float = Field(default=0.75, ge=0.0, le=1.0)
-    max_ece: float = Field(default=0.06, ge=0.0, le=1.0)
+    max_ece: float = Field(default=0.04, ge=0.0, le=1.0)
     max_regression: float = Field(default=0.01, ge=0.0, le=1.0)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest
-from skin_lesion.data.registration import compare, thumbnails
+from skin_lesion.data.registration import Floats, compare, thumbnails
 from skin_lesion.settings import SplitConfig
 
 _MAX_SHEET_PAIRS = 60
@@ -116,7 +116,8 @@ def find_duplicates(manifest: Manifest, images: ImageArray, config: SplitConfig)
         ),
         axis=0,
     )
-    pairs = _confirm(table, images, candidates, hashes, config)
+    boxes = content_boxes(manifest, images) if manifest.provenance.resize_mode == "pad" else None
+    pairs = _confirm(table, thumbnails(images, boxes), candidates, hashes, config)
     groups = UnionFind(table["lesion_id"].unique())
     # The surest pairs come first, so that the bound leaves out the most doubtful ones.
     pairs["merged"] = [
@@ -129,6 +130,17 @@ def find_duplicates(manifest: Manifest, images: ImageArray, config: SplitConfig)
         groups={lesion: groups.find(lesion) for lesion in table["lesion_id"].unique()},
         candidates=len(candidates),
     )
+
+
+def content_boxes(manifest: Manifest, images: ImageArray) -> NDArray[np.int64]:
+    """Where each padded picture lies between its borders: left, upper, right, lower, (N, 4)."""
+    _, height, width, _ = images.shape
+    sides = manifest.images[["width", "height"]].to_numpy(np.float64)
+    scale = np.minimum(width / sides[:, 0], height / sides[:, 1])
+    # A pixel less on each side, where the picture and its border are mixed.
+    content = np.maximum(np.floor(sides * scale[:, None]) - 2, 1)
+    first = np.floor((np.array([width, height]) - content) / 2)
+    return np.hstack([first, first + content]).astype(np.int64)
 
 
 def _similar_hashes(
@@ -169,15 +181,13 @@ def _same_facts(table: pd.DataFrame, lesions: NDArray[np.intp]) -> NDArray[np.in
 
 def _confirm(
     table: pd.DataFrame,
-    images: ImageArray,
+    grey: Floats,
     candidates: NDArray[np.int64],
     hashes: NDArray[np.uint64],
     config: SplitConfig,
 ) -> pd.DataFrame:
-    """Compare the pixels of candidate pairs; the confirmed ones, most similar first."""
-    compared = compare(
-        thumbnails(images), candidates, config.min_search_score, config.max_pixel_difference
-    )
+    """Compare thumbnails of candidate pairs; the confirmed ones, most similar first."""
+    compared = compare(grey, candidates, config.min_search_score, config.max_pixel_difference)
     a, b = compared.pairs.T
     image_ids, lesion_ids = table["image_id"].to_numpy(), table["lesion_id"].to_numpy()
     pairs = pd.DataFrame(

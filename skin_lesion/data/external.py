@@ -59,8 +59,7 @@ def read_labels(path: Path, mapping: Mapping[str, str]) -> pd.DataFrame:
     """Read which picture shows what.
 
     Two layouts are understood: a column with the diagnosis (`dx`, `label`, `diagnosis`, `class` or
-    `target`), or one column for each class as in the ISIC challenges, with the largest value at the
-    true one.
+    `target`), or one column for each class as in the ISIC challenges, above 0 in the true one alone.
 
     Args:
         path: CSV file with a header. The picture is named, with or without a suffix, by a column
@@ -90,7 +89,7 @@ def read_labels(path: Path, mapping: Mapping[str, str]) -> pd.DataFrame:
         if code and code not in LABELS:
             raise SourceError(f"the mapping leads to {code!r}; expected one of {', '.join(LABELS)}")
     frame = pd.DataFrame({"image_id": [Path(name.strip()).stem for name in table[image]]})
-    frame["dx"] = [mapping.get(dx, dx) for dx in _diagnoses(table, path)]
+    frame["dx"] = [mapping.get(dx, dx) for dx in _diagnoses(table, path, mapping)]
     for name, candidates in _OTHER_NAMES.items():
         found = _column(table, candidates)
         frame[name] = table[found].str.strip() if found else ""
@@ -200,19 +199,35 @@ def _column(table: pd.DataFrame, names: tuple[str, ...]) -> str | None:
     return next((name for name in names if name in table.columns), None)
 
 
-def _diagnoses(table: pd.DataFrame, path: Path) -> list[str]:
+def _diagnoses(table: pd.DataFrame, path: Path, mapping: Mapping[str, str]) -> list[str]:
     name = _column(table, _LABEL_NAMES)
     if name is not None:
         return [str(dx).strip().lower() for dx in table[name]]
-    classes = [label for label in LABELS if label in table.columns]
-    if len(classes) < 2:
+    values = table.apply(pd.to_numeric, errors="coerce")
+    classes = [str(column) for column in table if column in LABELS or column in mapping]
+    if sum(column in LABELS for column in classes) < 2:
         raise SourceError(
             f"{path} has the columns {list(table.columns)}; none of them holds the diagnosis: "
             f"expected one of {', '.join(_LABEL_NAMES)}, or one column for each class"
         )
-    values = table[classes].apply(pd.to_numeric, errors="coerce")
-    if values.isna().any(axis=None):
+    if values[classes].isna().any(axis=None):
         raise SourceError(f"{path} has a cell in {', '.join(classes)} that is no number")
-    # A row of zeros shows none of these classes.
-    best = values.idxmax(axis=1).where(values.max(axis=1) > 0, "")
-    return [str(label) for label in best]
+    known = {
+        *classes,
+        *_IMAGE_NAMES,
+        *(other for names in _OTHER_NAMES.values() for other in names),
+    }
+    others = [str(c) for c in table if c not in known and values[c].isin((0.0, 1.0)).all()]
+    if others:
+        raise SourceError(
+            f"{path} has columns that look like further classes: {', '.join(others)}; map each to a "
+            f"class, or to nothing to leave its pictures out, as in --map {others[0]}="
+        )
+    several = (values[classes] > 0).sum(axis=1) != 1
+    if several.any():
+        row = int(np.flatnonzero(several)[0])
+        raise SourceError(
+            f"{path}, line {row + 2}: {int((values[classes].iloc[row] > 0).sum())} of the columns "
+            f"{', '.join(classes)} are above 0; expected exactly one for each picture"
+        )
+    return [str(column) for column in values[classes].idxmax(axis=1)]

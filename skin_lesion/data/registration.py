@@ -71,12 +71,20 @@ class Comparison:
     difference: Floats
 
 
-def thumbnails(images: ImageArray) -> Floats:
-    """Reduce every picture to grey at the working resolution, (N, 72, 96), 0 to 255."""
+def thumbnails(images: ImageArray, boxes: NDArray[np.int64] | None = None) -> Floats:
+    """Reduce every picture to grey at the working resolution, (N, 72, 96), 0 to 255.
+
+    Args:
+        images: The pictures.
+        boxes: Left, upper, right and lower end of what is to be looked at of each, shape (N, 4);
+            None takes all of it. Borders that padding added would make any two pictures agree.
+    """
     pixels = images.open()
     out = np.empty((len(images), WORK_HEIGHT, WORK_WIDTH), np.float32)
     for row, picture in enumerate(pixels):
         grey = Image.fromarray(picture).convert("L")
+        if boxes is not None:
+            grey = grey.crop(tuple(boxes[row].tolist()))
         out[row] = np.asarray(grey.resize((WORK_WIDTH, WORK_HEIGHT), Image.Resampling.BOX))
     return out
 

@@ -37,7 +37,7 @@ HAM10000 = Terms(
     citation=(
         "Tschandl P, Rosendahl C, Kittler H. The HAM10000 dataset, a large collection of "
         "multi-source dermatoscopic images of common pigmented skin lesions. Sci Data 5:180161 "
-        "(2018). doi:10.7910/DVN/DBW86T"
+        "(2018). doi:10.1038/sdata.2018.161"
     ),
     synthetic=False,
 )

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from skin_lesion.decisions import Probabilities, malignant_probability, softmax, target_truth
 from skin_lesion.evaluation.calibration import equal_mass_bins, image_brier, image_nll
 from skin_lesion.evaluation.figures import Estimate, Figures
-from skin_lesion.evaluation.resampling import Resamples, Values, estimate, symmetric_estimate
+from skin_lesion.evaluation.resampling import (
+    CONFIDENCE,
+    Resamples,
+    Values,
+    estimate,
+    interval,
+    summed_distance,
+    symmetric_estimate,
+)
 from skin_lesion.evaluation.sample import Sample
 from skin_lesion.labels import LABELS, NUM_CLASSES
 
@@ -222,24 +230,23 @@ def _measure(
     of_malignant = equal_mass_bins(malignant, bins)
     malignant_gaps = _gaps(weights, malignant, target_truth(truth, "malignant"), of_malignant)
     of_classes = np.stack([equal_mass_bins(column, bins) for column in probabilities.T])
-    class_errors = np.stack(
-        [
-            _errors(weights, _gaps(weights, probabilities[:, i], truth == i, of_classes[i]))
-            for i in range(NUM_CLASSES)
-        ]
-    )
+    class_gaps = [
+        _gaps(weights, probabilities[:, i], truth == i, of_classes[i]) for i in range(NUM_CLASSES)
+    ]
     return ReliabilityFigures(
         nll=_of_means(weighted_mean(weights, image_nll(probabilities, truth))),
         brier=_of_means(weighted_mean(weights, image_brier(probabilities, truth))),
         brier_parts=brier_parts(probabilities, truth, bins),
-        ece=_of_errors(_errors(weights, gaps)),
+        ece=_of_errors(weights, gaps),
         ece_by_chance=error_by_chance(top, members),
-        mce=_of_errors(_largest(weights, gaps, members)),
-        classwise_ece=_of_errors(class_errors.mean(axis=0)),
-        malignant_ece=_of_errors(_errors(weights, malignant_gaps)),
+        mce=_of_largest(weights, gaps, members),
+        classwise_ece=_of_errors(weights, np.hstack(class_gaps) / NUM_CLASSES),
+        malignant_ece=_of_errors(weights, malignant_gaps),
         malignant_ece_by_chance=error_by_chance(malignant, of_malignant),
         per_class={
-            label: _one_class(i, probabilities[:, i], sample, of_classes[i], class_errors[i])
+            label: _one_class(
+                i, probabilities[:, i], sample, of_classes[i], _of_errors(weights, class_gaps[i])
+            )
             for i, label in enumerate(LABELS)
         },
     )
@@ -250,7 +257,7 @@ def _one_class(
     score: NDArray[np.float64],
     sample: Sample,
     members: NDArray[np.int64],
-    errors: Values,
+    ece: Estimate,
 ) -> ClassCalibration:
     of_class = sample.truth == index
     lesions = len(np.unique(sample.groups[of_class]))
@@ -258,7 +265,7 @@ def _one_class(
         n_images=int(of_class.sum()),
         n_lesions=lesions,
         indicative=lesions < INDICATIVE_BELOW,
-        ece=_of_errors(errors),
+        ece=ece,
         ece_by_chance=error_by_chance(score, members),
         mean_probability=float(score.mean()),
         share=float(of_class.mean()),
@@ -282,16 +289,29 @@ def _errors(weights: Values, gaps: Values) -> Values:
     return errors
 
 
-def _largest(weights: Values, gaps: Values, members: NDArray[np.int64]) -> Values:
-    """Largest mean difference of a bin; bins that a resample leaves empty do not count."""
-    counts = weights @ (members[:, None] == np.arange(members.max() + 1)).astype(np.float64)
-    largest: Values = (np.abs(gaps) / np.maximum(counts, 1)).max(axis=1)
-    return largest
-
-
 def _of_means(means: Values) -> Estimate:
     return estimate(means[0], means[1:])
 
 
-def _of_errors(errors: Values) -> Estimate:
-    return symmetric_estimate(errors[0], errors[1:], low=0.0, high=1.0)
+def _of_errors(weights: Values, gaps: Values) -> Estimate:
+    """A calibration error from the gaps of its bins, the sample's own in the first row."""
+    parts = gaps / weights.sum(axis=1)[:, None]
+    return summed_distance(parts[0], parts[1:])
+
+
+def _of_largest(weights: Values, gaps: Values, members: NDArray[np.int64]) -> Estimate:
+    """Largest mean gap of a bin; bins that a resample leaves empty do not count.
+
+    As for their sum, noise only adds to it, so the lower end goes by how far the bins are off.
+    """
+    counts = weights @ (members[:, None] == np.arange(members.max() + 1)).astype(np.float64)
+    means = gaps / np.maximum(counts, 1)
+    largest = np.abs(means).max(axis=1)
+    ends = interval(largest[1:])
+    noise = np.abs(means[1:] - means[0]).max(axis=1)
+    if ends is None or not noise.any():
+        return Estimate(value=float(largest[0]))
+    low = max(float(largest[0] - np.quantile(noise, (1 + CONFIDENCE) / 2)), 0.0)
+    return Estimate(
+        value=float(largest[0]), ci_low=low, ci_high=max(float(largest[0]), ends.ci_high)
+    )

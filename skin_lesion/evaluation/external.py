@@ -88,7 +88,8 @@ class ExternalReport:
         where = (
             f"<p>{summary.figures.n_images} pictures of {summary.figures.n_lesions} lesions, classes "
             f"{', '.join(summary.classes)}; {summary.put_aside} could not be used. Nothing was fitted "
-            "on them: thresholds and calibration are those frozen with the model.</p>"
+            "on them: thresholds and calibration are those frozen with the model. Whether the model was trained on some of them was not "
+            "checked: HAM10000's pictures are in the ISIC archive too, and would flatter it.</p>"
         )
         sections = {
             "Classes": classes(summary.figures, summary.evidence),
@@ -169,8 +170,8 @@ def evaluate_external(
     decisions = bundle.contract.decisions
     if decisions is None:
         raise NotEvaluatedError(
-            f"{bundle.path} was never evaluated, so it has neither thresholds nor calibration; "
-            "give a registered version"
+            f"model {model} was registered without frozen decisions, so it has neither thresholds "
+            "nor calibration; run the pipeline again, and take the version that it registers"
         )
     serving = ServingModel.load(bundle)
     rows = np.arange(len(external.table))

@@ -188,8 +188,8 @@ def _no_regression(
         return [
             _verdict_alone(
                 False,
-                f"Production version {production.version} was not measured on these test images; "
-                "measure it and compare again.",
+                f"Production version {production.version} was not measured on these very test images, so "
+                "nothing can be said; register it anew on this data set, or retire its alias.",
             )
         ]
     return [

@@ -37,6 +37,7 @@ RESEARCH = (
 _HEADLINE = (
     ("balanced_accuracy", "balanced accuracy"),
     ("macro_f1", "macro F1"),
+    ("per_class.mel.recall", "of the melanomas called melanoma"),
     ("melanoma_auc", "melanoma AUC"),
     ("malignant_auc", "malignant AUC"),
     ("ece", "calibration error"),
@@ -161,12 +162,12 @@ def _headline(summary: ReportSummary) -> str:
     figures = []
     for field, name in _HEADLINE:
         ends: Interval | None = test.intervals.get(field)
-        value: float | None = getattr(test, field)
+        value = summary.evidence.discrimination.images.estimates[field].value
         words = f"{name}, {ends.ci_low:.3f} to {ends.ci_high:.3f}" if ends else name
         figures.append((number(value), words))
     return cards(figures) + (
-        f'<p class="quiet">Test split: {test.n_images} images of {test.n_lesions} lesions, looked at '
-        "once. Ranges are 95 % intervals from a bootstrap over lesions.</p>"
+        f'<p class="quiet">Test split: {test.n_images} images of {test.n_lesions} lesions, which had '
+        "no say in anything that was fitted. Ranges are 95 % intervals from a bootstrap over lesions.</p>"
     )
 
 

@@ -5,6 +5,7 @@ from html import escape
 
 from skin_lesion.data.pages import mark, table
 from skin_lesion.decisions import OperatingPoint
+from skin_lesion.evaluation.confidence_bands import BandFigures
 from skin_lesion.evaluation.evidence import Evidence
 from skin_lesion.evaluation.freezing import FreezingFigures
 from skin_lesion.evaluation.predictive_values import PredictiveFigures
@@ -114,8 +115,7 @@ def operating_points(evidence: Evidence) -> str:
     head = ("Point", "Threshold", "Sensitivity", "Specificity", "PPV", "NPV",
             "Number needed to biopsy", "Flagged")  # fmt: skip
     return (
-        "<p>Thresholds were chosen on validation and frozen with the model; the figures are those "
-        "of images that had no say in them.</p>"
+        "<p>Thresholds were chosen on validation and frozen with the model.</p>"
         + _numbers(head, rows)
         + "<p>Predictive values hold for the mix of this data set. Elsewhere they follow from the "
         "prevalence:</p>" + _by_prevalence(evidence.predictive_values)
@@ -142,9 +142,22 @@ def confidence(evidence: Evidence) -> str:
         f"<p>High from a top probability of {cutoffs.high:.2f}, medium from {cutoffs.medium:.2f}. "
         "Confidence says how sure the model is, not how dangerous a lesion would be.</p>"
         + _numbers(("Band", "Images", "Share", "Accuracy", "Melanomas called something else"), rows)
+        + _sure_misses(evidence.confidence)
         + f"<p>Withholding the least sure answers: area under the risk-coverage curve "
         f"{with_interval(curve.aurc)}, {with_interval(curve.excess_aurc)} above the best "
         "possible one.</p>"
+    )
+
+
+def _sure_misses(figures: BandFigures) -> str:
+    high = figures.bands[0]
+    if not high.n_melanomas or high.melanoma_missed.value is None:
+        return ""
+    missed = round(high.melanoma_missed.value * high.n_melanomas)
+    return (
+        f"<p><b>High confidence does not exclude melanoma:</b> of the {high.n_melanomas} melanomas "
+        f"in the high band, {missed} are called something else. The most probable class alone is no "
+        "way to look for melanoma; the operating points are.</p>"
     )
 
 

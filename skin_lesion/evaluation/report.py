@@ -1,6 +1,6 @@
 """The evaluation of a model: measured on its serving export, so what is measured is what is served.
 
-Validation decides whatever is decided after training; the test split is then looked at once and
+Validation decides whatever is decided after training; the test split is then measured and
 decides nothing.
 """
 

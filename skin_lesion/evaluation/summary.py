@@ -105,7 +105,7 @@ class ReportSummary(Figures):
         decisions: What was frozen on validation.
         freezing: How it was found, and what cross-fitting says of it.
         val: Figures on the split that chose the weights, with cross-fitted probabilities.
-        test: Figures on the untouched split, measured once.
+        test: Figures on the split that no fit was given.
         evidence: Everything else that was measured on the test split.
     """
 

@@ -15,6 +15,7 @@ from skin_lesion.evaluation.gates import (
 )
 from skin_lesion.evaluation.report import EvaluationReport, sample_of_test
 from skin_lesion.evaluation.sample import Sample
+from skin_lesion.evaluation.subgroups import UNKNOWN
 from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.settings import GateConfig
 
@@ -29,12 +30,14 @@ class ProductionModel:
         version: Its version in the registry.
         bundle_hash: Its bundle.
         split_hash: Split it was trained and tested on.
+        data_fingerprint: Data set it was trained and tested on.
         sample: Its test images with what it said of them; None where that is not to be had.
     """
 
     version: str
     bundle_hash: str
     split_hash: str
+    data_fingerprint: str
     sample: Sample | None
 
 
@@ -83,15 +86,21 @@ def worst_subgroup(summary: ReportSummary) -> WorstSubgroup | None:
         WorstSubgroup(name=f"{attribute.name}: {group.name}", malignant_auc=figure)
         for attribute in subgroups.attributes
         for group in attribute.groups
-        if (figure := group.figure("malignant_auc")) is not None and figure.value is not None
+        if group.name != UNKNOWN
+        and (figure := group.figure("malignant_auc")) is not None
+        and figure.value is not None
     ]
     return min(found, key=lambda group: group.malignant_auc.value or 0.0, default=None)
 
 
 def _melanoma_sensitivity(summary: ReportSummary) -> Estimate:
+    """Share of the melanomas found, counted by lesion as the threshold was chosen.
+
+    A threshold of 0 flags everything: where validation gave no better one, nothing was measured.
+    """
     for one in summary.evidence.operating_points:
-        if one.point.name == "melanoma_sensitivity_95":
-            return one.figures.sensitivity
+        if one.point.name == "melanoma_sensitivity_95" and one.point.threshold > 0:
+            return one.figures.lesion_sensitivity
     return Estimate(value=None)
 
 
@@ -105,6 +114,7 @@ def _compared(
     comparable = (
         production.sample is not None
         and production.split_hash == summary.split_hash
+        and production.data_fingerprint == summary.data_fingerprint
         and production.bundle_hash != bundle_hash
     )
     if comparable:

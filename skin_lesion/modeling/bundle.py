@@ -190,6 +190,7 @@ class ModelBundle:
             target: Folder to be made.
         """
         deciding = self.with_contract(self.contract.deciding(decisions), target)
+        (target / OOD_FILE).unlink(missing_ok=True)  # of earlier decisions
         if reference is not None:
             reference.save(target / OOD_FILE)
         return deciding

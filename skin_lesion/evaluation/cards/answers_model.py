@@ -84,7 +84,10 @@ def software(facts: CardFacts) -> Answer:
 
 def initialisation(facts: CardFacts) -> Answer:
     """Where the weights start."""
-    return Answer("reported", f"Pretrained on: {facts.model.pretrained_on}.", card("Model"))
+    start = facts.model.pretrained_on
+    if start.startswith("sha256:"):
+        start = f"weights of a file, SHA-256 {start.removeprefix('sha256:')[:12]}…"
+    return Answer("reported", f"Pretrained on: {start}.", card("Model"))
 
 
 def selection(facts: CardFacts) -> Answer:

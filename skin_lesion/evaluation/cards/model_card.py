@@ -40,8 +40,9 @@ _OUT_OF_SCOPE = (
 _ETHICS = (
     "A melanoma that is called benign can cost a life; a naevus that is called malignant costs a "
     "scar and a fright. The operating points show both sides; no single threshold is right for all.",
-    "People tend to follow a machine's answer even where it is wrong (automation bias). The whole "
-    "differential is shown, never the top class alone, and confidence is kept apart from danger.",
+    "People tend to follow a machine's answer even where it is wrong (automation bias). Whoever shows "
+    "an answer owes the whole differential, never the top class alone, and confidence kept apart "
+    "from danger: high confidence does not exclude melanoma.",
     "Skin tones that are rare in the training pictures are likely to be served worse, and these data "
     "cannot show by how much.",
     "No age, sex, body site or way of confirming the diagnosis is an input: pixels alone are.",

@@ -212,7 +212,7 @@ def _robustness(facts: CardFacts) -> list[str | None]:
     if facts.robustness is None:
         return [None]
     return [
-        "The worst that each kind of disturbance does to the test images:",
+        "The worst that each kind of disturbance does to test images drawn evenly over the classes:",
         table(
             ["Disturbance", "Figure", "Undisturbed", "Disturbed", "Answers that change"],
             [

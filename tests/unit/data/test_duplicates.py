@@ -1,5 +1,6 @@
 """Pictures of one spot are found however the camera was held; pictures of similar skin are not."""
 
+import dataclasses
 import zipfile
 from pathlib import Path
 
@@ -120,6 +121,25 @@ def test_similar_pink_skin_is_not_taken_for_the_same_lesion(tmp_path: Path) -> N
     assert report.candidates == 66
     assert report.pairs.empty
     assert len(set(report.groups.values())) == 12
+
+
+def test_borders_of_padded_pictures_do_not_make_them_agree(tmp_path: Path) -> None:
+    """The black bars are alike in all of them; what is compared lies between."""
+    pictures = [_photograph(_skin(seed)) for seed in (0, 1, 2, 3, 4, 5, 0)]
+    manifest, images = _data(tmp_path, [_barred(picture) for picture in pictures])
+    padded = dataclasses.replace(
+        manifest,
+        images=manifest.images.assign(width=2 * WIDTH, height=HEIGHT),
+        provenance=manifest.provenance.model_copy(update={"resize_mode": "pad"}),
+    )
+    assert _found(find_duplicates(padded, images, SplitConfig())) == {("image_0", "image_6")}
+
+
+def _barred(picture: Picture) -> Picture:
+    """Half as high, between two black bars: a picture twice as wide as its frame calls for."""
+    bar = HEIGHT // 4
+    flat = Image.fromarray(picture).resize((WIDTH, HEIGHT // 2), Image.Resampling.BICUBIC)
+    return np.pad(np.asarray(flat), ((bar, HEIGHT - HEIGHT // 2 - bar), (0, 0), (0, 0)))
 
 
 def test_pictures_without_any_texture_match_nothing(tmp_path: Path) -> None:

@@ -42,8 +42,13 @@ def test_a_column_with_the_diagnosis_is_understood(tmp_path: Path) -> None:
 
 def test_one_column_for_each_class_is_understood(tmp_path: Path) -> None:
     path = labels_file(tmp_path, "image,MEL,NV,SCC\nx,1.0,0.0,0.0\ny,0.0,1.0,0.0\nz,0,0,1\n")
-    table = read_labels(path, {})
+    table = read_labels(path, {"scc": ""})
     assert dict(zip(table["image_id"], table["dx"], strict=True)) == {"x": "mel", "y": "nv"}
+
+
+def test_names_of_columns_are_mapped(tmp_path: Path) -> None:
+    path = labels_file(tmp_path, "image,MEL,NV,AK\nx,1,0,0\ny,0,0,1\n")
+    assert read_labels(path, {"ak": "akiec"})["dx"].tolist() == ["mel", "akiec"]
 
 
 def test_other_names_are_mapped_and_an_empty_code_leaves_a_picture_out(tmp_path: Path) -> None:
@@ -61,7 +66,10 @@ def test_other_names_are_mapped_and_an_empty_code_leaves_a_picture_out(tmp_path:
         ("image,what\na,nv\n", {}, "none of them holds the diagnosis"),
         ("image,label\na,nv\na.jpg,mel\n", {}, "labels 'a' more than once"),
         ("image,mel,nv\na,x,1\n", {}, "that is no number"),
-        ("image,mel,nv\na,0,0\n", {}, "labels no picture"),
+        ("image,mel,nv\na,0,0\n", {}, "line 2: 0 of the columns"),
+        ("image,mel,nv\na,0,1\nb,1,1\n", {}, "line 3: 2 of the columns"),
+        ("image,mel,nv,ak\na,0,1,0\nb,0,0,1\n", {}, "further classes: ak.*--map ak="),
+        ("image,label\na,scc\n", {"scc": ""}, "labels no picture"),
         ("", {}, "cannot be read"),
     ],
 )

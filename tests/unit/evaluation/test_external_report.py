@@ -108,7 +108,7 @@ def test_the_report_appears_whole_and_is_never_overwritten(report, tmp_path):
 
 
 def test_a_model_that_was_never_evaluated_is_refused(small_world, external, quick):
-    with pytest.raises(NotEvaluatedError, match="never evaluated"):
+    with pytest.raises(NotEvaluatedError, match="without frozen decisions"):
         evaluate_external(small_world.bundle, external, quick, data="x", model="y", seed=3)
 
 

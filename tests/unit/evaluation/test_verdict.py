@@ -15,6 +15,7 @@ from skin_lesion.evaluation.verdict import (
 )
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
+from skin_lesion.release import release
 from skin_lesion.settings import GateConfig
 
 # Limits that the model of the small world keeps to, if barely.
@@ -52,7 +53,10 @@ def bad(small_world, quick) -> EvaluationReport:
 
 
 def production_of(report: EvaluationReport, predictions: pd.DataFrame) -> ProductionModel:
-    return ProductionModel("4", "p" * 64, report.summary.split_hash, sample_of_test(predictions))
+    summary = report.summary
+    return ProductionModel(
+        "4", "p" * 64, summary.split_hash, summary.data_fingerprint, sample_of_test(predictions)
+    )
 
 
 def test_a_sound_model_passes(small_report):
@@ -78,7 +82,8 @@ def test_what_is_judged_are_the_figures_of_the_report(small_report):
     point = small_report.summary.decisions.operating_point("melanoma_sensitivity_95")
     sample = sample_of_test(small_report.predictions)
     melanomas = sample.truth == LABELS.index("mel")
-    expected = point.positive(sample.probabilities)[melanomas].mean()
+    found = pd.Series(point.positive(sample.probabilities)[melanomas])
+    expected = found.groupby(sample.groups[melanomas]).mean().mean()
     assert figures.melanoma_sensitivity.value == pytest.approx(expected)
     assert figures.bundle_hash == NEW
 
@@ -89,7 +94,9 @@ def test_the_worst_subgroup_is_the_one_with_the_lowest_malignant_auc(small_repor
         figure.value
         for attribute in subgroups.attributes
         for group in attribute.groups
-        if (figure := group.figure("malignant_auc")) is not None and figure.value is not None
+        if group.name != "unknown"
+        and (figure := group.figure("malignant_auc")) is not None
+        and figure.value is not None
     ]
     assert worst_subgroup(small_report.summary).malignant_auc.value == min(values)
 
@@ -117,5 +124,36 @@ def test_production_on_another_split_cannot_be_compared(small_report):
 
 
 def test_production_without_predictions_fails_rather_than_passes(small_report):
-    silent = ProductionModel("4", "p" * 64, small_report.summary.split_hash, None)
+    silent = dataclasses.replace(production_of(small_report, small_report.predictions), sample=None)
     assert not pass_judgement(small_report, NEW, LIMITS, silent).passed
+
+
+def test_production_on_other_pictures_of_the_same_names_cannot_be_compared(small_report):
+    other = dataclasses.replace(
+        production_of(small_report, small_report.predictions), data_fingerprint="x" * 64
+    )
+    assert not pass_judgement(small_report, NEW, LIMITS, other).passed
+
+
+def test_a_threshold_that_flags_everything_has_found_nothing(small_report):
+    """Without a melanoma in validation the threshold is 0, and finds each in test."""
+    summary = small_report.summary
+    points = tuple(
+        one.model_copy(update={"point": one.point.model_copy(update={"threshold": 0.0})})
+        for one in summary.evidence.operating_points
+    )
+    evidence = summary.evidence.model_copy(update={"operating_points": points})
+    changed = dataclasses.replace(
+        small_report, summary=summary.model_copy(update={"evidence": evidence})
+    )
+    verdict = pass_judgement(changed, NEW, LIMITS, None)
+    assert "melanoma_sensitivity" in {check.name for check in verdict.failed}
+
+
+def test_a_report_of_another_bundle_is_not_released(small_world, small_report, tmp_path):
+    other = dataclasses.replace(
+        small_report, summary=small_report.summary.model_copy(update={"bundle_hash": "o" * 64})
+    )
+    with pytest.raises(ValueError, match="evaluate this one"):
+        release(small_world.bundle, other, LIMITS, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
