@@ -11,9 +11,9 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from skin_lesion.inference import Prediction, Predictor
-from skin_lesion.labels import LABELS
+from skin_lesion.inference import Predictor
 from skin_lesion.modeling.bundle import ModelBundle
+from skin_lesion.prediction_table import frame
 
 
 class SkinLesionModel(PythonModel):
@@ -37,32 +37,17 @@ class SkinLesionModel(PythonModel):
             params: Unused; MLflow passes it.
 
         Returns:
-            One row for each row of the input, in order and under its index: a column for each
-            label, `prediction`, `malignant_probability`, `status` (`ok`, `unreadable` or
-            `cannot_assess`) and `reason`. Where the status is not `ok`, the figures are NaN.
+            One row for each row of the input, in order and under its index, with the columns of
+            `skin_lesion.prediction_table`: a calibrated probability for each label, `prediction`,
+            `malignant_probability`, `status` (`ok`, `unreadable` or `cannot_assess`), `reason` and
+            more. What was not found out is NaN; no status but `ok` has probabilities.
         """
         # A row without bytes is an unreadable picture, not a failure of the whole table.
         pictures = [
             bytes(value) if isinstance(value, bytes | bytearray | memoryview) else b""
             for value in model_input["image"]
         ]
-        rows = [_row(prediction) for prediction in self._predictor.predict(pictures)]
-        return pd.DataFrame(rows, columns=COLUMNS, index=model_input.index).astype(
-            dict.fromkeys((*LABELS, "malignant_probability"), "float64")
-        )
-
-
-COLUMNS = [*LABELS, "prediction", "malignant_probability", "status", "reason"]
-
-
-def _row(prediction: Prediction) -> dict[str, object]:
-    return {
-        **(prediction.probabilities or {}),
-        "prediction": prediction.prediction,
-        "malignant_probability": prediction.malignant_probability,
-        "status": prediction.status,
-        "reason": prediction.reason,
-    }
+        return frame(self._predictor.predict(pictures), model_input.index)
 
 
 set_model(SkinLesionModel())
