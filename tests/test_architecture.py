@@ -46,7 +46,8 @@ HEAVY_MODULES = {
 }
 # Never, not even inside a function.
 FORBIDDEN = {"skin_lesion": {"zenml", "streamlit"}, "app": {"zenml", "tensorflow", "keras"}}
-MLFLOW_SPEAKERS = {"skin_lesion/tracking.py", "skin_lesion/registry.py", "skin_lesion/pyfunc.py"}
+# Files, and folders with all that is in them.
+MLFLOW_SPEAKERS = ("skin_lesion/tracking.py", "skin_lesion/registry/", "skin_lesion/pyfunc.py")
 
 
 def sources(room: str) -> list[Path]:
@@ -151,7 +152,7 @@ def test_serving_needs_no_training_framework() -> None:
 
 def test_only_the_registry_modules_of_the_library_speak_mlflow() -> None:
     speakers = {label(path) for path in sources("skin_lesion") if "mlflow" in roots(imports(path))}
-    assert speakers <= MLFLOW_SPEAKERS
+    assert not {speaker for speaker in speakers if not speaker.startswith(MLFLOW_SPEAKERS)}
 
 
 @pytest.mark.parametrize("path", ALL_SOURCES, ids=label)

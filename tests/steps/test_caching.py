@@ -65,7 +65,8 @@ def test_editing_the_heat_maps_retrains_nothing(library: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "edited", ["settings.py", "tracking.py", "registry.py", "pyfunc.py", "data/checks_html.py"]
+    "edited",
+    ["settings.py", "tracking.py", "registry/promotion.py", "pyfunc.py", "data/checks_html.py"],
 )
 def test_what_no_result_depends_on_retrains_nothing(edited: str, library: Path) -> None:
     assert not steps_that_see(edited, library) & {"ingest", "split", "augment", *TRAINING}

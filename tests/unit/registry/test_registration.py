@@ -16,6 +16,7 @@ from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.registry import (
     RegisteredVersion,
+    champion,
     find_bundle,
     input_example,
     production,
@@ -225,6 +226,20 @@ def test_a_verdict_that_changes_replaces_that_of_the_version(
 
 def test_without_an_alias_nothing_is_in_production(client: mlflow.MlflowClient) -> None:
     assert production("a-model-that-nobody-registered") is None
+
+
+def test_the_champion_is_what_the_alias_says_and_none_without_it(
+    client: mlflow.MlflowClient, registered: RegisteredVersion
+) -> None:
+    assert champion("a-model-that-nobody-registered") is None
+    assert champion(NAME) is None
+    client.set_registered_model_alias(NAME, "champion", str(registered.version))
+    try:
+        found = champion(NAME)
+    finally:
+        client.delete_registered_model_alias(NAME, "champion")
+    assert found is not None
+    assert found.model_copy(update={"created": True}) == registered
 
 
 def test_production_is_what_the_alias_says(
