@@ -25,7 +25,7 @@ from skin_lesion.evaluation.calibration import (
 )
 from skin_lesion.evaluation.figures import Figures
 from skin_lesion.evaluation.sample import Sample
-from skin_lesion.labels import NUM_CLASSES
+from skin_lesion.labels import MELANOMA_INDEX, NUM_CLASSES
 
 Method = Literal["none", "temperature", "vector", "isotonic"]
 # From the simplest to the one with most freedom.
@@ -46,8 +46,15 @@ class MethodFigures(Figures):
         nll_gain: By how much its NLL lies below that of temperature scaling; negative: above.
         nll_gain_error: Standard error of the gain over lesions; 0 for temperature itself.
         answers_changed: Share of the images whose most probable class it changes.
+        balanced_accuracy: Mean recall over the classes of its most probable class.
+        balanced_accuracy_change: Its balanced accuracy less that of temperature scaling, which
+            changes no answer.
+        balanced_accuracy_change_error: Standard error of that change over lesions.
+        melanoma_recall: Share of the melanomas whose most probable class is melanoma; None where
+            validation holds none.
         eligible: Whether it could be chosen: all but those with more freedom than temperature whose
-            gain is not above its standard error.
+            gain is not above its standard error, or which lose more balanced accuracy than is
+            tolerated and than its standard error.
     """
 
     method: Method
@@ -57,6 +64,10 @@ class MethodFigures(Figures):
     nll_gain: float
     nll_gain_error: float
     answers_changed: float
+    balanced_accuracy: float
+    balanced_accuracy_change: float
+    balanced_accuracy_change_error: float
+    melanoma_recall: float | None
     eligible: bool
 
 
@@ -107,7 +118,9 @@ class CalibrationChoice:
     figures: CalibrationChoiceFigures
 
 
-def choose_calibrator(sample: Sample, *, folds: int, seed: int, bins: int) -> CalibrationChoice:
+def choose_calibrator(
+    sample: Sample, *, folds: int, seed: int, bins: int, tolerated_loss: float
+) -> CalibrationChoice:
     """Choose between no calibration, a temperature, vector scaling and isotonic regression.
 
     The lowest cross-fitted NLL wins, but vector scaling (14 numbers) and isotonic regression (free
@@ -117,11 +130,17 @@ def choose_calibrator(sample: Sample, *, folds: int, seed: int, bins: int) -> Ca
     patients. (The one-standard-error rule of Breiman et al., "Classification and regression trees",
     1984.)
 
+    Nor may they pay for a better likelihood with the rare classes: vector scaling may shift the
+    answers towards nevi, the most frequent class, which likelihood rewards and a missed melanoma
+    does not pay for. Where balanced accuracy falls by more than `tolerated_loss` and by more than
+    its standard error, temperature, which leaves every answer as it is, stands.
+
     Args:
         sample: Validation.
         folds: Number of folds; fewer where there are fewer lesion groups.
         seed: Which lesion groups share a fold.
         bins: Equal-mass bins of the calibration error.
+        tolerated_loss: Of balanced accuracy, 0 to 1.
 
     Raises:
         ValueError: Fewer than two lesion groups.
@@ -129,7 +148,9 @@ def choose_calibrator(sample: Sample, *, folds: int, seed: int, bins: int) -> Ca
     logits, truth, groups = sample.logits, sample.truth, sample.groups
     fold_of = lesion_folds(truth, groups, folds=folds, seed=seed)
     fitted = {method: cross_fit(method, logits, truth, fold_of) for method in METHODS}
-    figures = tuple(_judge(method, fitted, truth, groups, bins) for method in METHODS)
+    figures = tuple(
+        _judge(method, fitted, truth, groups, bins, tolerated_loss) for method in METHODS
+    )
     mistaken = _holds_a_mistake(logits, truth)
     best = min((f for f in figures if f.eligible), key=lambda f: f.nll).method
     method: Method = best if mistaken else "none"
@@ -251,6 +272,7 @@ def _judge(
     truth: NDArray[np.int64],
     groups: NDArray[np.int64],
     bins: int,
+    tolerated_loss: float,
 ) -> MethodFigures:
     probabilities = fitted[method]
     nll = image_nll(probabilities, truth)
@@ -258,6 +280,11 @@ def _judge(
     gain, error = float(gains.mean()), lesion_standard_error(gains, groups)
     enough = int(groups.max()) + 1 >= FEWEST_LESIONS_FOR_MORE
     raw = fitted["none"].argmax(axis=1)
+    hits = probabilities.argmax(axis=1) == truth
+    # The mean of these over all images is the change of the mean recall over the classes.
+    shifts = _class_balance(truth) * (hits.astype(np.float64) - (raw == truth))
+    change, change_error = float(shifts.mean()), lesion_standard_error(shifts, groups)
+    melanoma = truth == MELANOMA_INDEX
     return MethodFigures(
         method=method,
         nll=float(nll.mean()),
@@ -266,8 +293,20 @@ def _judge(
         nll_gain=gain,
         nll_gain_error=error,
         answers_changed=float((probabilities.argmax(axis=1) != raw).mean()),
-        eligible=method in _SIMPLE or (enough and gain > error),
+        balanced_accuracy=float((_class_balance(truth) * hits).mean()),
+        balanced_accuracy_change=change,
+        balanced_accuracy_change_error=change_error,
+        melanoma_recall=float(hits[melanoma].mean()) if melanoma.any() else None,
+        eligible=method in _SIMPLE
+        or (enough and gain > error and -change <= max(tolerated_loss, change_error)),
     )
+
+
+def _class_balance(truth: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weight of each image with which every class that occurs counts as much, mean 1, shape (N,)."""
+    counts = np.bincount(truth, minlength=NUM_CLASSES)
+    weights: NDArray[np.float64] = len(truth) / (np.count_nonzero(counts) * counts[truth])
+    return weights
 
 
 def _holds_a_mistake(logits: NDArray[np.floating], truth: NDArray[np.int64]) -> bool:

@@ -22,7 +22,7 @@ from skin_lesion.evaluation.resampling import (
     symmetric_estimate,
 )
 from skin_lesion.evaluation.sample import Sample
-from skin_lesion.labels import LABELS, NUM_CLASSES
+from skin_lesion.labels import LABELS, MELANOMA_INDEX, NUM_CLASSES
 
 # Figures of a class with fewer lesions are an indication, whatever their interval says.
 INDICATIVE_BELOW = 20
@@ -89,6 +89,10 @@ class ReliabilityFigures(Figures):
         classwise_ece: Mean over the classes of the calibration error of the class's probability.
         malignant_ece: Calibration error of the summed malignant probability.
         malignant_ece_by_chance: What a perfectly calibrated model would be expected to show.
+        accuracy: Share of the images whose most probable class is the true one. Calibration may
+            change which class that is; here it shows.
+        balanced_accuracy: Mean over the classes that occur of the share found.
+        melanoma_recall: Share of the melanomas found.
         per_class: By class code.
     """
 
@@ -101,6 +105,9 @@ class ReliabilityFigures(Figures):
     classwise_ece: Estimate
     malignant_ece: Estimate
     malignant_ece_by_chance: float
+    accuracy: Estimate
+    balanced_accuracy: Estimate
+    melanoma_recall: Estimate
     per_class: dict[str, ClassCalibration]
 
 
@@ -204,7 +211,7 @@ def error_by_chance(score: NDArray[np.float64], members: NDArray[np.int64]) -> f
     return float(np.sqrt(2 / np.pi * np.maximum(variance, 0)).sum() / len(score))
 
 
-def weighted_mean(weights: Values, values: NDArray[np.float64]) -> Values:
+def weighted_mean(weights: Values, values: NDArray[np.float64] | NDArray[np.bool_]) -> Values:
     """Mean of a value, shape (N,), under each row of weights, shape (B, N) to (B,)."""
     means: Values = weights @ values / weights.sum(axis=1)
     return means
@@ -233,6 +240,7 @@ def _measure(
     class_gaps = [
         _gaps(weights, probabilities[:, i], truth == i, of_classes[i]) for i in range(NUM_CLASSES)
     ]
+    recalls = _recalls(weights, truth, right)
     return ReliabilityFigures(
         nll=_of_means(weighted_mean(weights, image_nll(probabilities, truth))),
         brier=_of_means(weighted_mean(weights, image_brier(probabilities, truth))),
@@ -243,6 +251,9 @@ def _measure(
         classwise_ece=_of_errors(weights, np.hstack(class_gaps) / NUM_CLASSES),
         malignant_ece=_of_errors(weights, malignant_gaps),
         malignant_ece_by_chance=error_by_chance(malignant, of_malignant),
+        accuracy=_of_means(weighted_mean(weights, right)),
+        balanced_accuracy=_of_means(recalls[:, sample.class_counts > 0].mean(axis=1)),
+        melanoma_recall=_of_means(recalls[:, MELANOMA_INDEX]),
         per_class={
             label: _one_class(
                 i, probabilities[:, i], sample, of_classes[i], _of_errors(weights, class_gaps[i])
@@ -250,6 +261,14 @@ def _measure(
             for i, label in enumerate(LABELS)
         },
     )
+
+
+def _recalls(weights: Values, truth: NDArray[np.int64], right: NDArray[np.bool_]) -> Values:
+    """Share of each class that is found under each row of weights, NaN without any, (B, 7)."""
+    of_class = np.eye(NUM_CLASSES)[truth]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recalls: Values = (weights @ (of_class * right[:, None])) / (weights @ of_class)
+    return recalls
 
 
 def _one_class(

@@ -106,7 +106,11 @@ def freeze(given: ValidationSet, config: EvaluateConfig, seed: int) -> FrozenMod
         ValueError: Validation is too small to fit anything on it.
     """
     choice = choose_calibrator(
-        given.sample, folds=config.calibration_folds, seed=seed, bins=config.calibration_bins
+        given.sample,
+        folds=config.calibration_folds,
+        seed=seed,
+        bins=config.calibration_bins,
+        tolerated_loss=config.calibration_tolerated_loss,
     )
     val = replace(given.sample, probabilities=choice.cross_fitted)
     resamples = Resamples.over_lesions(val.groups, config.resamples, seed)

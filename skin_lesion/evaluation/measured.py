@@ -2,10 +2,11 @@
 
 The sample itself is the resample that holds each image once, so a figure and its interval cannot
 differ in what they measure. A mean over classes is over the classes that the sample holds; in a
-resample that lacks one of them it is another figure, and so is undefined there (NaN).
+resample that lacks one of them it is another figure, and so is undefined there (NaN), unless two
+models are compared: on the same resample both means are over the same classes, and can be.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import get_args
 
@@ -56,7 +57,9 @@ class Measured:
         return estimate(point, resampled, lesions=self.share_of.get(name))
 
 
-def measured(sample: Sample, resamples: Resamples, *, bins: int) -> Measured:
+def measured(
+    sample: Sample, resamples: Resamples, *, bins: int, over_held: bool = False
+) -> Measured:
     """Measure a sample and all its resamples.
 
     Args:
@@ -64,6 +67,8 @@ def measured(sample: Sample, resamples: Resamples, *, bins: int) -> Measured:
         resamples: B resamples of them.
         bins: Equal-mass bins of the calibration error. The bins are those of the sample in every
             resample.
+        over_held: Means over classes are over the classes that each resample holds; to be used for
+            differences of two models on the same resamples alone.
 
     Raises:
         ValueError: There are no images, or the resamples are of another number of images.
@@ -78,7 +83,7 @@ def measured(sample: Sample, resamples: Resamples, *, bins: int) -> Measured:
     original = Resamples.original(sample.groups)
     return Measured(
         point={name: float(values[0]) for name, values in _figures(sample, original, bins)},
-        resampled=dict(_figures(sample, resamples, bins)),
+        resampled=dict(_figures(sample, resamples, bins, over_held)),
         share_of={name: len(np.unique(sample.groups[of])) for name, of in _shares(sample)},
         ece=summed_distance(
             _bin_excess(sample, original, bins)[0], _bin_excess(sample, resamples, bins)
@@ -95,9 +100,12 @@ def ranking(sample: Sample, resamples: Resamples, target: Target) -> Ranking:
     )
 
 
-def _figures(sample: Sample, resamples: Resamples, bins: int) -> Iterator[tuple[str, Values]]:
-    yield from _of_answers(sample, resamples)
-    yield from _of_class_rankings(sample, resamples)
+def _figures(
+    sample: Sample, resamples: Resamples, bins: int, over_held: bool = False
+) -> Iterator[tuple[str, Values]]:
+    over_classes = _mean_over_held if over_held else _mean_over_all
+    yield from _of_answers(sample, resamples, over_classes)
+    yield from _of_class_rankings(sample, resamples, over_classes)
     yield from _of_probabilities(sample, resamples, bins)
     for target in TARGETS:
         ranked = ranking(sample, resamples, target)
@@ -123,7 +131,23 @@ def confusions(sample: Sample, resamples: Resamples) -> Values:
     return counts
 
 
-def _of_answers(sample: Sample, resamples: Resamples) -> Iterator[tuple[str, Values]]:
+def _mean_over_all(values: Values) -> Values:
+    """Mean over classes, shape (B, classes) to (B,); NaN where a class has none."""
+    mean: Values = values.mean(axis=1)
+    return mean
+
+
+def _mean_over_held(values: Values) -> Values:
+    """Mean over the classes that have a value, shape (B, classes) to (B,); NaN where none has."""
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        mean: Values = np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1)
+    return mean
+
+
+def _of_answers(
+    sample: Sample, resamples: Resamples, over_classes: Callable[[Values], Values]
+) -> Iterator[tuple[str, Values]]:
     """What follows from the predicted classes alone."""
     confusion = confusions(sample, resamples)
     n, called = confusion.sum(axis=2), confusion.sum(axis=1)
@@ -139,8 +163,8 @@ def _of_answers(sample: Sample, resamples: Resamples) -> Iterator[tuple[str, Val
         kappa = (accuracy - by_chance) / (1 - by_chance)
     present = sample.class_counts > 0
     yield "accuracy", accuracy
-    yield "balanced_accuracy", recall[:, present].mean(axis=1)
-    yield "macro_f1", f1[:, present].mean(axis=1)
+    yield "balanced_accuracy", over_classes(recall[:, present])
+    yield "macro_f1", over_classes(f1[:, present])
     yield "weighted_f1", (np.nan_to_num(f1) * n).sum(axis=1) / total
     yield "kappa", kappa
     for index, label in enumerate(LABELS):
@@ -149,7 +173,9 @@ def _of_answers(sample: Sample, resamples: Resamples) -> Iterator[tuple[str, Val
         yield f"per_class.{label}.f1", f1[:, index]
 
 
-def _of_class_rankings(sample: Sample, resamples: Resamples) -> Iterator[tuple[str, Values]]:
+def _of_class_rankings(
+    sample: Sample, resamples: Resamples, over_classes: Callable[[Values], Values]
+) -> Iterator[tuple[str, Values]]:
     """What follows from the order of each class's probability."""
     ranked = [
         Ranking.of(resamples.weights, sample.truth == index, sample.probabilities[:, index])
@@ -165,7 +191,7 @@ def _of_class_rankings(sample: Sample, resamples: Resamples) -> Iterator[tuple[s
         for index, label in enumerate(LABELS):
             yield f"per_class.{label}.{figure}", values[:, index]
         undefined = np.full(len(values), np.nan)
-        yield f"macro_{figure}", values[:, counted].mean(axis=1) if counted.any() else undefined
+        yield f"macro_{figure}", over_classes(values[:, counted]) if counted.any() else undefined
 
 
 def _of_probabilities(

@@ -37,8 +37,11 @@ def drawn(n: int, seed: int = 0, *, scale=1.0, offset=0.0, images: int = 2) -> S
     return sample_of((ideal - offset) / scale, truth, np.arange(n) // images)
 
 
-def choose(sample: Sample, **changes: int):
-    return choose_calibrator(sample, **({"folds": 5, "seed": 3, "bins": 10} | changes))
+CHOICE = {"folds": 5, "seed": 3, "bins": 10, "tolerated_loss": 0.02}
+
+
+def choose(sample: Sample, **changes: float):
+    return choose_calibrator(sample, **(CHOICE | changes))
 
 
 def test_temperature_wins_where_a_temperature_is_all_that_is_wrong():
@@ -78,6 +81,46 @@ def test_more_freedom_must_beat_temperature_by_more_than_its_standard_error(monk
         found = {f.method: f for f in choose(sample).figures.methods}
         assert found["vector"].eligible is eligible
         assert found["temperature"].eligible
+
+
+def shifted_to_the_frequent_class(n: int = 3000) -> Sample:
+    """Nevi are common and melanomas rare; the model answers as if both were alike, and so finds them."""
+    random = np.random.default_rng(4)
+    truth = np.where(random.random(n) < 0.9, LABELS.index("nv"), LABELS.index("mel"))
+    logits = np.full((n, 7), -9.0)
+    logits[:, LABELS.index("nv")] = random.normal(0.7 * (truth == LABELS.index("nv")), 0.5, n)
+    logits[:, LABELS.index("mel")] = random.normal(0.7 * (truth == LABELS.index("mel")), 0.5, n)
+    return sample_of(logits, truth, np.arange(n))
+
+
+def test_a_better_likelihood_is_not_bought_with_missed_melanomas():
+    sample = shifted_to_the_frequent_class()
+    choice = choose(sample)
+    methods = {f.method: f for f in choice.figures.methods}
+    vector, temperature = methods["vector"], methods["temperature"]
+    assert vector.nll_gain > vector.nll_gain_error
+    assert vector.melanoma_recall < 0.5 < 0.8 < temperature.melanoma_recall
+    assert vector.balanced_accuracy_change < -vector.balanced_accuracy_change_error
+    assert not vector.eligible
+    assert choice.figures.method == "temperature"
+    assert choose(sample, tolerated_loss=0.2).figures.method == "vector"
+
+
+def test_balanced_accuracy_is_the_usual_one():
+    from sklearn.metrics import balanced_accuracy_score
+
+    sample = shifted_to_the_frequent_class(400)
+    choice = choose(sample)
+    methods = {f.method: f for f in choice.figures.methods}
+    for method, figures in methods.items():
+        fold_of = lesion_folds(sample.truth, sample.groups, folds=5, seed=3)
+        answers = cross_fit(method, sample.logits, sample.truth, fold_of).argmax(axis=1)
+        assert figures.balanced_accuracy == pytest.approx(
+            balanced_accuracy_score(sample.truth, answers)
+        )
+        assert figures.balanced_accuracy_change == pytest.approx(
+            figures.balanced_accuracy - methods["temperature"].balanced_accuracy
+        )
 
 
 def test_a_calibrated_model_is_left_alone_or_nearly():

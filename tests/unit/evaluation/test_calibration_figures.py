@@ -52,6 +52,36 @@ def figures(sample):
     return measured(sample)
 
 
+def test_what_calibration_does_to_the_answers_stands_beside_what_it_does_to_probabilities(sample):
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score, recall_score
+
+    towards_nevi = Calibrator(
+        method="vector",
+        scale=(1.0,) * 7,
+        offset=tuple(2.0 * (label == "nv") for label in LABELS),
+    )
+    figures = measured(sample.calibrated(towards_nevi))
+    melanoma = LABELS.index("mel")
+    for side, probabilities in (
+        (figures.before, softmax(sample.logits)),
+        (figures.after, towards_nevi.probabilities(sample.logits)),
+    ):
+        truth, answers = sample.truth, probabilities.argmax(axis=1)
+        assert side.accuracy.value == pytest.approx(accuracy_score(truth, answers))
+        assert side.balanced_accuracy.value == pytest.approx(
+            balanced_accuracy_score(truth, answers)
+        )
+        assert side.melanoma_recall.value == pytest.approx(
+            recall_score(truth == melanoma, answers == melanoma)
+        )
+    assert figures.after.melanoma_recall.value < figures.before.melanoma_recall.value - 0.05
+
+
+def test_no_melanoma_no_recall(sample):
+    others = sample.take(np.flatnonzero(sample.truth != LABELS.index("mel")))
+    assert measured(others).after.melanoma_recall.value is None
+
+
 def one_class_error(score: np.ndarray, event: np.ndarray, bins: int) -> float:
     frame = pd.DataFrame({"score": score, "event": event})
     of_bins = frame.groupby(pd.qcut(frame["score"], bins))

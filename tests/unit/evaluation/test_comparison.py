@@ -164,6 +164,34 @@ def test_a_figure_that_neither_model_has_is_left_open(weak, strong):
     assert "NaN" not in found.model_dump_json()
 
 
+def test_a_class_of_two_lesions_does_not_leave_the_comparison_without_an_interval(weak, strong):
+    rare = LABELS.index("df")
+    lesions = np.unique(GROUPS[rare == TRUTH])[:2]
+    kept = np.flatnonzero((rare != TRUTH) | np.isin(GROUPS, lesions))
+    a, b = weak.take(kept), strong.take(kept)
+    resamples = Resamples.over_lesions(a.groups, 300, seed=2)
+    lacking = resamples.sums(a.truth == rare) == 0
+    assert lacking.mean() > 0.05
+    assert discrimination(a, resamples, bins=10).estimates["macro_f1"].ci_low is None
+    macro_f1 = compare(a, b, **SETTINGS).figures["macro_f1"].difference
+    assert macro_f1.ci_low < macro_f1.value < macro_f1.ci_high
+
+    # By hand: where the class is lacking, the mean over the six others of both.
+    def by_hand(sample: Sample, weights: np.ndarray) -> float:
+        return reference.f1_score(
+            sample.truth,
+            sample.predicted,
+            labels=np.unique(sample.truth[weights > 0]),
+            average="macro",
+            sample_weight=weights,
+            zero_division=0,
+        )
+
+    differences = [by_hand(b, weights) - by_hand(a, weights) for weights in resamples.weights]
+    low, high = np.quantile(differences, [0.025, 0.975])
+    assert (macro_f1.ci_low, macro_f1.ci_high) == (pytest.approx(low), pytest.approx(high))
+
+
 def test_other_images_are_refused(weak, strong):
     with pytest.raises(ValueError, match=r"1 image\(s\) are in the first .* 'image 0000'"):
         compare(weak, strong.take(np.arange(1, IMAGES)), **SETTINGS)
