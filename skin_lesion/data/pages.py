@@ -72,6 +72,17 @@ def table(
     return f"<table>{columns}<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>"
 
 
+def figures_table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    left: int = 1,
+    right: int | None = None,
+) -> str:
+    """A table whose columns from `left` on, at most `right` of them, are set flush right."""
+    last = len(head) if right is None else left + right
+    return table(head, rows, frozenset(range(left, last)))
+
+
 def bar(share: float, largest: float = 1.0) -> str:
     """A horizontal bar of a share, drawn relative to the largest one."""
     width = 100.0 * share / largest if largest > 0 else 0.0

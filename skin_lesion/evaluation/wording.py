@@ -1,6 +1,20 @@
 """How figures are written for people."""
 
+from skin_lesion.decisions import OperatingPoint
 from skin_lesion.evaluation.figures import Estimate
+
+NOT_MEASURED = "<p>Not measured here.</p>"
+METHOD_NAMES = {
+    "none": "none",
+    "temperature": "temperature",
+    "vector": "vector scaling",
+    "isotonic": "isotonic regression",
+}
+OUTLIER_NAMES = {
+    "crops": "Photographs without a lesion",
+    "corruptions": "Spoilt pictures",
+    "skin": "Drawn skin without a lesion",
+}
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -35,6 +49,18 @@ def stacked(figure: Estimate, digits: int = 2) -> str:
 def stacked_per_cent(figure: Estimate, digits: int = 0) -> str:
     """A share in per cent above its interval, as HTML for a narrow cell."""
     return _stack(per_cent(figure, digits))
+
+
+def asked(point: OperatingPoint) -> str:
+    """An operating point in words."""
+    if point.criterion == "ppv":
+        return f"{point.target} risk of {100 * point.goal:g} % (referral)"
+    return f"{point.target} at {100 * point.goal:g} % sensitivity"
+
+
+def words(name: str) -> str:
+    """A dotted code name in words."""
+    return name.replace("_", " ").replace(".", ": ")
 
 
 def _stack(text: str) -> str:

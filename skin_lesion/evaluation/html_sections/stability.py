@@ -1,0 +1,79 @@
+"""For whom and under what the figures hold."""
+
+from html import escape
+
+from skin_lesion.data.pages import figures_table
+from skin_lesion.evaluation.evidence import Evidence
+from skin_lesion.evaluation.wording import (
+    NOT_MEASURED,
+    stacked,
+    stacked_per_cent,
+    with_interval,
+    words,
+)
+
+
+def subgroups(evidence: Evidence) -> str:
+    """Groups by sex, age and site, and the worst of each."""
+    found = evidence.subgroups
+    if found is None:
+        return NOT_MEASURED
+    names = [one.name for one in found.overall.figures]
+    rows = []
+    for attribute in (None, *found.attributes):
+        groups = (found.overall,) if attribute is None else attribute.groups
+        for group in groups:
+            label = "all" if attribute is None else f"{attribute.name}: {group.name}"
+            cells = [
+                stacked(figure, 2) if figure else "too few"
+                for figure in (group.figure(name) for name in names)
+            ]
+            counts = f"{group.n_images} / {group.n_lesions} / {group.malignant_lesions}"
+            rows.append([escape(label), counts, *cells])
+    head = ("Group", "Images / lesions / malignant", *(words(name) for name in names))
+    gaps = [
+        [
+            escape(f"{attribute.name}: {words(gap.figure)}"),
+            escape(gap.worst),
+            with_interval(gap.gap, 2),
+        ]
+        for attribute in found.attributes
+        for gap in attribute.gaps
+    ]
+    return (
+        figures_table(head, rows)
+        + f"<p class='quiet'>Groups of fewer than {found.min_images} images, and figures that rest "
+        f"on fewer than {found.min_positives} lesions, are not reported.</p>"
+        + figures_table(("Furthest below all", "Worst group", "Gap"), gaps, left=2)
+        + f"<p class='quiet'>{escape(found.gap_note)}</p><p>{escape(found.skin_tone)}</p>"
+    )
+
+
+def robustness(evidence: Evidence) -> str:
+    """What perturbations cost."""
+    found = evidence.robustness
+    if found is None:
+        return NOT_MEASURED
+    rows = []
+    for one in found.perturbations.values():
+        worst = one.strengths[-1]
+        rows.append(
+            [
+                escape(f"{one.title} ({worst.amount:g} {one.unit})"),
+                stacked(worst.drop.balanced_accuracy),
+                stacked(worst.drop.malignant_auc),
+                stacked(worst.drop.melanoma_sensitivity),
+                stacked_per_cent(worst.changed_predictions),
+                escape(one.training),
+            ]
+        )
+    head = ("At the highest strength", "Drop of balanced accuracy", "Drop of malignant AUC",
+            "Drop of melanoma sensitivity", "Answers changed", "Varied in training")  # fmt: skip
+    clean = found.clean
+    return (
+        f"<p>{found.n_images} images of {found.n_lesions} lesions, evenly over the classes. "
+        f"Undisturbed: balanced accuracy {with_interval(clean.balanced_accuracy)}, malignant AUC "
+        f"{with_interval(clean.malignant_auc)}.</p>"
+        + figures_table(head, rows, right=4)
+        + f"<p class='quiet'>{escape(found.how_to_read)}</p>"
+    )
