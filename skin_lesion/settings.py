@@ -472,3 +472,62 @@ class ServeConfig(Settings):
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("TLS needs both a certificate and its key; got one of the two")
         return self
+
+
+class AuditConfig(Settings):
+    """The log of predictions.
+
+    Attributes:
+        timeout_seconds: How long a writer waits for other writers, and for a database server to
+            answer, before it gives up with an error.
+        max_name_characters: Longest user, role, model version and reason.
+        max_note_characters: Longest note of a feedback.
+        listed: Readings listed where nobody says how many.
+        rows_in_memory: Rows fetched at a time where the whole log is read; it bounds memory.
+    """
+
+    timeout_seconds: float = Field(default=30.0, gt=0.0)
+    max_name_characters: int = Field(default=200, ge=1)
+    max_note_characters: int = Field(default=4000, ge=1)
+    listed: int = Field(default=50, ge=1)
+    rows_in_memory: int = Field(default=1000, ge=1)
+
+
+class BatchConfig(Settings):
+    """How many pictures are scored at one go.
+
+    Attributes:
+        engine: `serial` works in this process, `processes` on every core of this machine, `ray` on a
+            Ray cluster.
+        workers: How many work at a time; 0 means one a core, of this machine or of the cluster.
+        threads: Inference threads of each worker; 0 shares the cores out evenly among the
+            processes of this machine, and means one on a cluster.
+        address: Ray cluster to join, such as `10.0.0.7:6379`; None starts one on this machine.
+        on_change: What happens where the output was begun with another model or another source:
+            `refuse` stops with the reason, `afresh` discards it and starts again.
+        suffixes: Files of a folder, zip or S3 prefix that count as pictures, in lower case; a CSV
+            names its pictures itself.
+        shard_size: Pictures scored and written at a time: what a kill costs at most, for each
+            worker.
+        batch_size: Pictures in a forward pass.
+        readers: Objects of S3 that each worker fetches at a time.
+        max_crashes: Pictures put aside because they bring their worker down; at one more the run
+            stops, since then the machine rather than the pictures will be to blame.
+        max_file_bytes: A larger encoded picture is refused unread.
+        max_archive_bytes: A zip that unpacks to more is refused.
+    """
+
+    engine: Literal["serial", "processes", "ray"] = "processes"
+    workers: int = Field(default=0, ge=0)
+    threads: int = Field(default=0, ge=0)
+    address: str | None = None
+    on_change: Literal["refuse", "afresh"] = "refuse"
+    suffixes: tuple[str, ...] = (
+        ".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm"
+    )  # fmt: skip
+    shard_size: int = Field(default=128, ge=1)
+    batch_size: int = Field(default=16, ge=1)
+    readers: int = Field(default=8, ge=1)
+    max_crashes: int = Field(default=10, ge=0)
+    max_file_bytes: int = Field(default=IngestConfig().max_file_bytes, ge=1)
+    max_archive_bytes: int = Field(default=IngestConfig().max_archive_bytes, ge=1)

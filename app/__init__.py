@@ -1,0 +1,1 @@
+"""What serves the model in production; it knows the library alone."""
