@@ -531,3 +531,51 @@ class BatchConfig(Settings):
     max_crashes: int = Field(default=10, ge=0)
     max_file_bytes: int = Field(default=IngestConfig().max_file_bytes, ge=1)
     max_archive_bytes: int = Field(default=IngestConfig().max_archive_bytes, ge=1)
+
+
+class RegistryConfig(Settings):
+    """How versions are compared, checked and moved into production.
+
+    Attributes:
+        lock_timeout_s: How long a change of production waits for another one on this machine.
+        settle_s: A change that began less than this long ago may still be at work on another
+            machine: repairing leaves it alone.
+        resamples: Bootstrap resamples over lesions, for the interval of every difference.
+        seed: Of the lesions drawn.
+        answer_tolerance: Largest difference of a probability between the answer that was recorded
+            and the one that a freshly loaded model gives; CPUs round differently.
+        max_words: Longest reason and name of a user, in characters.
+    """
+
+    lock_timeout_s: float = Field(default=60.0, ge=0.0)
+    settle_s: float = Field(default=600.0, ge=0.0)
+    resamples: int = Field(default=2000, ge=100)
+    seed: int = 17
+    answer_tolerance: float = Field(default=1e-3, gt=0.0)
+    max_words: int = Field(default=2000, ge=1)
+
+
+class DriftConfig(Settings):
+    """When pictures no longer look like those that the model was validated on.
+
+    Attributes:
+        min_images: Fewer pictures tell nothing; neither does a feature that fewer of them have.
+        watch: Population stability index from which a change is worth watching.
+        drift: Population stability index from which it is drift.
+        significance: And its corrected p-value has to be below this.
+        bins: Equal-mass bins of a number.
+        permutations: Of the test of categories.
+    """
+
+    min_images: int = Field(default=50, ge=10)
+    watch: float = Field(default=0.1, gt=0.0)
+    drift: float = Field(default=0.25, gt=0.0)
+    significance: float = Field(default=0.01, gt=0.0, lt=1.0)
+    bins: int = Field(default=10, ge=2)
+    permutations: int = Field(default=4000, ge=1000)
+
+    @model_validator(mode="after")
+    def _are_in_order(self) -> Self:
+        if self.watch > self.drift:
+            raise ValueError(f"watch is {self.watch:g}, above drift, {self.drift:g}")
+        return self
