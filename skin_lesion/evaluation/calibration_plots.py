@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from skin_lesion.decisions import Probabilities, malignant_probability, softmax, target_truth
 from skin_lesion.evaluation.calibration import ReliabilityBins, binned, equal_mass_bins
-from skin_lesion.evaluation.resampling import CONFIDENCE
+from skin_lesion.evaluation.proportions import wilson_ends
 from skin_lesion.evaluation.sample import Sample
 from skin_lesion.evaluation.style import (
     BLUE,
@@ -136,27 +136,6 @@ def class_reliability(sample: Sample, *, where: str) -> bytes:
     return png(figure)
 
 
-def wilson_ends(share: NDArray[np.float64], n: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Ends of Wilson's 95 % interval of shares.
-
-    Unlike a bootstrap's it stays honest where all or none came true. Source: Wilson, J. Am. Stat.
-    Assoc. 22, 1927.
-
-    Args:
-        share: Shape (K,).
-        n: Independent trials behind each, at least 1, shape (K,).
-
-    Returns:
-        Lower and upper ends, shape (2, K).
-    """
-    from scipy.stats import norm
-
-    z = float(norm.ppf((1 + CONFIDENCE) / 2))
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return np.clip(np.stack([middle - reach, middle + reach]), 0.0, 1.0)
-
-
 def _before_and_after(sample: Sample) -> list[tuple[str, str, str, Probabilities]]:
     return [
         ("Before calibration", ORANGE, "s", softmax(sample.logits)),
@@ -206,7 +185,7 @@ def _points(
     """Draw what came true in each bin, with its interval; lesions, not images, are the trials."""
     found = binned(series.score, series.event, members)
     lesions = np.array([len(np.unique(groups[members == bin])) for bin in np.unique(members)])
-    low, high = wilson_ends(found.accuracy, lesions)
+    low, high = wilson_ends(found.accuracy * lesions, lesions.astype(float))
     axes.vlines(found.confidence, low, high, color=series.colour, linewidth=1.2, alpha=0.55)
     axes.plot(found.confidence, found.accuracy, color=series.colour, linewidth=0.6, alpha=0.5)
     axes.scatter(

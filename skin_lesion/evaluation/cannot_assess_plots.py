@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from skin_lesion.data.contact_sheets import contact_sheet
 from skin_lesion.decisions import OodGate, OodScore
 from skin_lesion.evaluation.cannot_assess import KINDS, OutlierKind, Separation
 from skin_lesion.evaluation.refusals import RefusalFigures
@@ -22,6 +21,7 @@ from skin_lesion.evaluation.style import (
     new_figure,
     png,
 )
+from skin_lesion.evaluation.wording import OUTLIER_NAMES, SCORE_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,17 +29,6 @@ if TYPE_CHECKING:
 Scores = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
-KIND_NAMES: dict[OutlierKind, str] = {
-    "crops": "Photographs without a lesion",
-    "corruptions": "Spoilt pictures of lesions",
-    "skin": "Drawn skin without a lesion",
-}
-SCORE_NAMES: dict[OodScore, str] = {
-    "energy": "Energy",
-    "max_softmax": "1 - top probability",
-    "mahalanobis": "Mahalanobis distance",
-    "knn": "Distance to the k-th neighbour",
-}
 _KIND_COLOURS: dict[OutlierKind, str] = {"crops": ORANGE, "corruptions": PURPLE, "skin": GREEN}
 _KIND_MARKERS: dict[OutlierKind, str] = {"crops": "o", "corruptions": "s", "skin": "^"}
 _DASHES = (0, (4, 2))
@@ -68,7 +57,7 @@ def score_histograms(
     margin = 0.03 * (high - low or 1.0)
     edges = np.linspace(low - margin, high + margin, _BINS + 1)
     drawn = [(f"Pictures of lesions, {where}", inside, BLUE)]
-    drawn += [(KIND_NAMES[kind], outliers[kind], _KIND_COLOURS[kind]) for kind in kinds]
+    drawn += [(OUTLIER_NAMES[kind], outliers[kind], _KIND_COLOURS[kind]) for kind in kinds]
     for axes, (name, scores, colour) in zip(rows, drawn, strict=True):
         shares = np.full(len(scores), 100 / len(scores))
         axes.hist(np.minimum(scores, edges[-1]), bins=edges, weights=shares, color=colour)
@@ -124,7 +113,7 @@ def separation_picture(
     first = next(iter(separations.values()))
     for offset, kind in enumerate(kinds):
         shift = 0.24 * (offset - (len(kinds) - 1) / 2)
-        name = f"{KIND_NAMES[kind]} ({first.n_outliers[kind]} from {first.n_clusters[kind]})"
+        name = f"{OUTLIER_NAMES[kind]} ({first.n_outliers[kind]} from {first.n_clusters[kind]})"
         _intervals(axes, separations, kind, shift, name)
     axes.axvline(0.5, color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
     axes.text(0.5, -0.62, " chance", fontsize=8, color=MUTED, va="center")
@@ -162,7 +151,7 @@ def refusal_picture(figures: RefusalFigures, where: str) -> bytes:
     ]
     rows.append((f"All lesions ({figures.n_images})", figures.refused, INK))
     rows += [
-        (f"{KIND_NAMES[kind]} ({row.n_images})", row.refused, _KIND_COLOURS[kind])
+        (f"{OUTLIER_NAMES[kind]} ({row.n_images})", row.refused, _KIND_COLOURS[kind])
         for kind, row in figures.outliers.items()
     ]
     figure = new_figure(8.6, 1.6 + 0.36 * len(rows))
@@ -233,34 +222,6 @@ def risk_coverage_picture(curve: RiskCoverage, where: str) -> bytes:
     legend.set_title(f"Area {aurc:.4f}, excess over the best {excess:.4f}")
     legend.get_title().set(fontsize=9, fontweight="bold")
     return png(figure)
-
-
-def example_sheet(
-    groups: Mapping[str, tuple[Pixels, list[str]]], title: str, *, columns: int
-) -> bytes:
-    """Examples of what is accepted and refused, a row or more for each group.
-
-    Args:
-        groups: By name, such as `refused`: pictures (n, H, W, 3) and what to say of each, such as
-            the reason. An empty group is left out.
-        title: Above all.
-        columns: Pictures in a row.
-
-    Returns:
-        PNG.
-    """
-    pictures: list[Pixels] = []
-    captions: list[str] = []
-    for name, (pixels, words) in groups.items():
-        if not len(pixels):
-            continue
-        # A group starts on a row of its own.
-        for _ in range(-len(pictures) % columns):
-            pictures.append(np.full(pixels[0].shape, 250, np.uint8))
-            captions.append("")
-        pictures += list(pixels)
-        captions += [f"{name}\n{word}" for word in words]
-    return contact_sheet(pictures, captions, columns, title)
 
 
 def _intervals(

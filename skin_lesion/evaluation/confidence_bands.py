@@ -15,7 +15,7 @@ from skin_lesion.evaluation.proportions import (
     cut_points,
     lesion_weights,
     sums_above,
-    wilson_low,
+    wilson_ends,
 )
 from skin_lesion.evaluation.resampling import Resamples, share
 from skin_lesion.evaluation.sample import Sample
@@ -143,6 +143,6 @@ def _lowest(top: Values, right: Values, weights: Values, goal: float) -> float:
     if not len(top):
         return 1.0
     cuts = cut_points(top)
-    accuracy = wilson_low(sums_above(top, cuts, right), sums_above(top, cuts, weights))
+    accuracy = wilson_ends(sums_above(top, cuts, right), sums_above(top, cuts, weights))[0]
     reached = np.flatnonzero(accuracy >= goal)
     return float(cuts[reached[0]]) if len(reached) else 1.0

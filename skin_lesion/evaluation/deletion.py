@@ -72,11 +72,6 @@ class Curves:
         return np.asarray(np.trapezoid(curves, self.hidden, axis=-1))
 
 
-def forward_passes(*, steps: int, repeats: int) -> int:
-    """Pictures judged for one explained picture by `deletion_insertion`."""
-    return 2 + (steps - 1) * (3 + repeats)
-
-
 def deletion_insertion(
     run: Run,
     pixels: Pixels,

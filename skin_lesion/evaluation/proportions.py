@@ -47,15 +47,19 @@ def lesion_share(resamples: Resamples, hits: Flags, groups: Groups, of: Flags) -
     return estimate(value, resampled, lesions=resamples.lesions(of))
 
 
-def wilson_low(hits: Values, trials: Values) -> Values:
-    """Lower end of Wilson's 95 % interval of a share, 0 where nothing was tried.
+def wilson_ends(hits: Values, trials: Values) -> Values:
+    """Ends of Wilson's 95 % interval of shares, 0 and 1 where nothing was tried.
 
-    Source: Wilson, J. Am. Stat. Assoc. 22, 1927. Counts need not be whole numbers, so lesions may
-    count in part.
+    Unlike a bootstrap's it stays honest where all or none came true. Source: Wilson, J. Am. Stat.
+    Assoc. 22, 1927. Counts need not be whole numbers, so lesions may count in part, for which
+    SciPy's `binomtest` has no room.
 
     Args:
         hits: Number of hits, any shape.
         trials: Out of how many, same shape.
+
+    Returns:
+        Lower and upper ends, shape (2, *shape of hits).
     """
     from scipy.stats import norm
 
@@ -63,8 +67,9 @@ def wilson_low(hits: Values, trials: Values) -> Values:
     tried = np.maximum(trials, np.finfo(float).tiny)
     rate = hits / tried
     spread = z * np.sqrt(rate * (1 - rate) * tried + z**2 / 4)
-    low: Values = np.where(trials > 0, (hits + z**2 / 2 - spread) / (tried + z**2), 0.0)
-    return np.clip(low, 0.0, 1.0)
+    middle, total = hits + z**2 / 2, tried + z**2
+    ends: Values = np.clip(np.stack([middle - spread, middle + spread]) / total, 0.0, 1.0)
+    return np.where(trials > 0, ends, np.array([0.0, 1.0]).reshape(2, *[1] * np.ndim(hits)))
 
 
 def cut_points(scores: Values) -> Values:

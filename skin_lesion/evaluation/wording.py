@@ -1,25 +1,63 @@
-"""How figures are written for people."""
+"""How figures are written for people, and what is called what; the one home of both."""
 
-from skin_lesion.decisions import OperatingPoint
+from collections.abc import Mapping
+from typing import Literal
+
+from skin_lesion.decisions import Calibrator, Limits, OodScore, OperatingPoint, Target
 from skin_lesion.evaluation.figures import Estimate
 
 NOT_MEASURED = "<p>Not measured here.</p>"
 METHOD_NAMES = {
     "none": "none",
-    "temperature": "temperature",
+    "temperature": "temperature scaling",
     "vector": "vector scaling",
     "isotonic": "isotonic regression",
 }
 OUTLIER_NAMES = {
     "crops": "Photographs without a lesion",
-    "corruptions": "Spoilt pictures",
+    "corruptions": "Spoilt pictures of lesions",
     "skin": "Drawn skin without a lesion",
+}
+SCORE_NAMES: dict[OodScore, str] = {
+    "energy": "Energy",
+    "max_softmax": "1 - top probability",
+    "mahalanobis": "Mahalanobis distance",
+    "knn": "Distance to the k-th neighbour",
+}
+# Measure of a picture -> what it is, and its unit.
+QUALITY_NAMES: dict[str, tuple[str, str]] = {
+    "short_side": ("Shorter side of the picture", "pixels"),
+    "aspect": ("Longer side divided by the shorter one", "ratio"),
+    "brightness": ("Brightness: mean of the brighter half of the pixels", "grey levels, 0 to 255"),
+    "dark_share": ("Nearly black pixels", "share of all, 0 to 1"),
+    "bright_share": ("Nearly white pixels", "share of all, 0 to 1"),
+    "contrast": ("Contrast: standard deviation of brightness", "grey levels, 0 to 127.5"),
+    "sharpness": (
+        "Sharpness: variance of the Laplacian",
+        "decimal logarithm of squared grey levels",
+    ),
+    "skin_likeness": ("Pixels whose colour could be skin or lesion", "share of all, 0 to 1"),
+}
+REASON_NAMES = {
+    "too_small": "too small",
+    "odd_shape": "too long and narrow",
+    "too_dark": "too dark",
+    "too_bright": "too bright",
+    "blank": "nearly blank",
+    "too_blurred": "too blurred",
+    "not_skin": "not the colours of skin",
+    "unlike_training": "unlike the training pictures",
 }
 
 
 def number(value: float | None, digits: int = 3) -> str:
     """A figure, or that there is none."""
     return "not defined" if value is None else f"{value:.{digits}f}"
+
+
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """A number of things, such as `1 image` or `1,502 images`."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
 def with_interval(figure: Estimate, digits: int = 3) -> str:
@@ -53,14 +91,42 @@ def stacked_per_cent(figure: Estimate, digits: int = 0) -> str:
 
 def asked(point: OperatingPoint) -> str:
     """An operating point in words."""
-    if point.criterion == "ppv":
-        return f"{point.target} risk of {100 * point.goal:g} % (referral)"
-    return f"{point.target} at {100 * point.goal:g} % sensitivity"
+    return asked_for(point.target, point.criterion, point.goal)
+
+
+def asked_for(target: Target, criterion: Literal["sensitivity", "ppv"], goal: float) -> str:
+    """What an operating point is asked for, in words."""
+    if criterion == "ppv":
+        return f"{target} risk of {100 * goal:g} % (referral)"
+    return f"{target} at {100 * goal:g} % sensitivity"
 
 
 def words(name: str) -> str:
     """A dotted code name in words."""
     return name.replace("_", " ").replace(".", ": ")
+
+
+def named(names: Mapping[str, str], name: str) -> str:
+    """What something is called; what has no name is called by its code, in words."""
+    return names.get(name, words(name))
+
+
+def limit_rows(quality: Mapping[str, Limits]) -> list[list[str]]:
+    """Limits on pictures as rows of text: measure, unit, lowest, highest."""
+    rows = []
+    for name, limits in quality.items():
+        title, unit = QUALITY_NAMES.get(name, (words(name), ""))
+        ends = ("none" if end is None else f"{end:.2f}" for end in (limits.low, limits.high))
+        rows.append([title, unit, *ends])
+    return rows
+
+
+def calibrator_in_words(calibrator: Calibrator) -> str:
+    """How logits become probabilities."""
+    name = METHOD_NAMES[calibrator.method]
+    if calibrator.method == "temperature":
+        return f"{name}, logits divided by {calibrator.temperature:.3f}"
+    return name
 
 
 def _stack(text: str) -> str:

@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from scipy.stats import binomtest
 
 from skin_lesion.decisions import Calibrator, softmax
-from skin_lesion.evaluation.calibration_plots import draw_calibration, top_reliability, wilson_ends
+from skin_lesion.evaluation.calibration_plots import draw_calibration, top_reliability
 from skin_lesion.evaluation.sample import Sample
 from skin_lesion.labels import LABELS
 
@@ -23,14 +22,6 @@ def sample_of(n: int, classes: int) -> Sample:
         }
     )
     return Sample(rows, logits, softmax(logits), np.zeros((n, 1), np.float32))
-
-
-def test_wilson_ends_are_those_of_scipy():
-    hits, n = np.array([0, 3, 10, 1]), np.array([5, 7, 10, 1])
-    low, high = wilson_ends(hits / n, n)
-    for i in range(len(n)):
-        ends = binomtest(int(hits[i]), int(n[i])).proportion_ci(method="wilson")
-        assert (low[i], high[i]) == pytest.approx((ends.low, ends.high))
 
 
 @pytest.mark.parametrize(("n", "classes"), [(200, 7), (1, 1)])

@@ -7,7 +7,6 @@ from PIL import Image
 from skin_lesion.decisions import OodGate
 from skin_lesion.evaluation.cannot_assess import Separation
 from skin_lesion.evaluation.cannot_assess_plots import (
-    example_sheet,
     refusal_picture,
     risk_coverage_picture,
     score_histograms,
@@ -108,18 +107,3 @@ def test_risk_can_be_drawn_whatever_the_number_of_mistakes(mistakes) -> None:
     first = risk_coverage_picture(curve(mistakes), "test split")
     assert first == risk_coverage_picture(curve(mistakes), "test split")
     pixels_of(first)
-
-
-def test_examples_of_a_group_start_on_a_row_of_their_own() -> None:
-    picture = np.zeros((30, 40, 3), np.uint8)
-    groups = {
-        "accepted": (np.stack([picture] * 2), ["", ""]),
-        "empty": (np.empty((0, 30, 40, 3), np.uint8), []),
-        "refused": (np.stack([picture] * 3), ["blank"] * 3),
-    }
-    three = pixels_of(example_sheet(groups, "Examples", columns=4))
-    one_row = pixels_of(example_sheet({"accepted": groups["accepted"]}, "Examples", columns=4))
-    two_rows = len(three) - len(one_row)
-    assert two_rows > 120
-    # Where the first row is filled up there is no picture.
-    assert (three[40:100, 400:600] > 200).all()

@@ -8,7 +8,7 @@ from skin_lesion.evaluation.proportions import (
     lesion_share,
     lesion_weights,
     sums_above,
-    wilson_low,
+    wilson_ends,
 )
 from skin_lesion.evaluation.resampling import Resamples
 
@@ -61,11 +61,15 @@ def test_a_share_of_nothing_has_no_value():
 
 
 def test_wilson_agrees_with_scipy():
-    cases = [(0, 5), (3, 5), (5, 5), (180, 200)]
-    low = wilson_low(*np.array(cases, dtype=float).T)
-    expected = [binomtest(k, n).proportion_ci(method="wilson").low for k, n in cases]
-    assert low == pytest.approx(expected)
-    assert wilson_low(np.zeros(1), np.zeros(1)) == [0.0]
+    cases = [(0, 5), (3, 5), (5, 5), (180, 200), (0, 1), (1, 1)]
+    low, high = wilson_ends(*np.array(cases, dtype=float).T)
+    expected = [binomtest(k, n).proportion_ci(method="wilson") for k, n in cases]
+    assert low == pytest.approx([one.low for one in expected])
+    assert high == pytest.approx([one.high for one in expected])
+
+
+def test_a_share_of_nothing_may_be_anything():
+    assert wilson_ends(np.zeros(1), np.zeros(1)).tolist() == [[0.0], [1.0]]
 
 
 def test_cuts_lie_midway_between_different_scores():
