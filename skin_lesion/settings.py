@@ -321,6 +321,16 @@ class EvaluateConfig(Settings):
         deletion_steps: Steps in which a picture is hidden.
         deletion_orders: Random orders that a heat-map's order is compared with.
         gallery_images: Successes and failures shown of each class.
+        min_checked_lesions: With fewer lesions in all neither perturbations are tried nor heat-maps
+            checked: whatever came out would be chance.
+        min_explained_lesions: Rightly recognised melanomas from which on it is judged whether
+            heat-maps point at what matters; with fewer the figures are only shown.
+        deletion_goal: Share of them in which hiding what the map points at has to lower the
+            probability faster than hiding places at random.
+        randomisation_goal: Largest rank correlation with the maps of a network with shuffled weights
+            at which maps count as depending on the weights.
+        hiding_blur: Standard deviation of the blur that hides a cell of a heat-map, as a share of
+            the picture's shorter side.
     """
 
     batch_size: int = Field(default=16, ge=1)
@@ -347,6 +357,29 @@ class EvaluateConfig(Settings):
     deletion_steps: int = Field(default=8, ge=2)
     deletion_orders: int = Field(default=3, ge=1)
     gallery_images: int = Field(default=4, ge=1)
+    min_checked_lesions: int = Field(default=30, ge=1)
+    min_explained_lesions: int = Field(default=20, ge=1)
+    deletion_goal: float = Field(default=0.8, ge=0.0, le=1.0)
+    randomisation_goal: float = Field(default=0.3, ge=0.0, le=1.0)
+    hiding_blur: float = Field(default=0.15, gt=0.0, le=1.0)
+
+
+class ExternalConfig(Settings):
+    """How a registered model is measured on pictures from elsewhere.
+
+    Attributes:
+        seed: Of resamples and draws.
+        max_hash_distance: A picture counts as a copy of one that the model has seen where at most
+            this many of the 255 bits of their perceptual hashes differ. At 28 no picture of HAM10000
+            counts as a copy of another lesion's, whichever way it is turned, and at least 99 % of
+            the copies that were saved anew, resized, mirrored, turned by quarters or cropped by a
+            fiftieth do.
+        images_per_bin: Pictures that a bin of the calibration error needs; small sets get fewer bins.
+    """
+
+    seed: int = Field(default=17, ge=0, le=MAX_SEED)
+    max_hash_distance: int = Field(default=28, ge=0, le=255)
+    images_per_bin: int = Field(default=20, ge=1)
 
 
 class GateConfig(Settings):
@@ -552,7 +585,7 @@ class RegistryConfig(Settings):
     resamples: int = Field(default=2000, ge=100)
     seed: int = 17
     answer_tolerance: float = Field(default=1e-3, gt=0.0)
-    max_words: int = Field(default=2000, ge=1)
+    max_words: int = Field(default=1000, ge=1)
 
 
 class DriftConfig(Settings):

@@ -1,0 +1,97 @@
+"""Pictures in S3 and what speaks its protocol.
+
+Credentials, region and `AWS_ENDPOINT_URL` come from the environment, as for every tool of AWS.
+"""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from skin_lesion.data.archives import SourceError
+
+if TYPE_CHECKING:
+    from s3fs import S3FileSystem
+
+_SCHEME = "s3://"
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object below a prefix.
+
+    Attributes:
+        address: `s3://bucket/key`.
+        name: Its key below the prefix.
+        size: Bytes.
+        etag: Changes when the object does.
+    """
+
+    address: str
+    name: str
+    size: int
+    etag: str
+
+
+def list_objects(prefix: str) -> Iterator[Object]:
+    """Every object below `s3://bucket/prefix`, taken as a folder; in no particular order.
+
+    Raises:
+        SourceError: There is no such bucket or prefix, or no right to list it.
+        OSError: The store cannot be reached.
+    """
+    root = prefix.removeprefix(_SCHEME).strip("/")
+    if not root:
+        raise SourceError(f"{prefix!r} names no bucket; expected s3://bucket/prefix")
+    try:
+        # Folder by folder, so that the answers of a large bucket do not all lie in memory.
+        for _, _, files in _store().walk(root, detail=True, on_error="raise"):
+            for path, facts in files.items():
+                key = str(facts["name"])
+                if key.endswith("/") or not path:  # what consoles write to show an empty folder
+                    continue
+                yield Object(
+                    f"{_SCHEME}{key}",
+                    key.removeprefix(f"{root}/"),
+                    int(facts["size"]),
+                    str(facts.get("ETag", "")).strip('"'),
+                )
+    except FileNotFoundError as error:
+        raise SourceError(f"{prefix} does not exist: {error}") from error
+    except PermissionError as error:
+        raise SourceError(
+            f"{prefix} may not be listed ({error}); give AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, of an account that may"
+        ) from error
+
+
+def read_object(address: str, size: int, most: int) -> bytes:
+    """Fetch an object, or its first `most` bytes; s3fs tries again where the connection fails.
+
+    Args:
+        address: `s3://bucket/key`.
+        size: Its size where that is known, else a negative number.
+        most: Largest number of bytes that is fetched.
+
+    Raises:
+        FileNotFoundError: It is gone.
+        PermissionError: It may not be read.
+        OSError: The store cannot be reached.
+    """
+    path = address.removeprefix(_SCHEME)
+    if size < 0:
+        with _store().open(path, "rb", cache_type="none") as file:
+            data: bytes = file.read(most)
+            return data
+    if size == 0:  # the range of nothing is an error to S3
+        return b""
+    ranged: bytes = _store().cat_file(path, start=0, end=most)
+    return ranged
+
+
+@functools.cache
+def _store() -> "S3FileSystem":
+    """The client of this process."""
+    import s3fs
+
+    return s3fs.S3FileSystem(use_listings_cache=False)
