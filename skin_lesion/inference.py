@@ -122,7 +122,7 @@ class Predictor:
             flaw = judge(quality, self._decisions.quality)
             if flaw is None:
                 answers.append(None)
-                fit.append(_Fit(pixels, quality, sha256))
+                fit.append(_Fit(pixels, quality, sha256, decoded.several_frames))
             else:
                 answers.append(
                     Prediction(
@@ -131,6 +131,7 @@ class Predictor:
                         quality=quality,
                         image_sha256=sha256,
                         versions=self.versions,
+                        several_frames=decoded.several_frames,
                     )
                 )
         judged = self._judge(fit, heat_map_of) if fit else iter(())
@@ -159,6 +160,7 @@ class Predictor:
                     unlike_training=unlike,
                     image_sha256=each.sha256,
                     versions=self.versions,
+                    several_frames=each.several_frames,
                 )
                 continue
             prediction = LABELS[int(row.argmax())]
@@ -179,6 +181,7 @@ class Predictor:
                 unlike_training=unlike,
                 image_sha256=each.sha256,
                 versions=self.versions,
+                several_frames=each.several_frames,
                 heat_map=heat_map,
             )
 
@@ -209,11 +212,13 @@ class _Fit:
         pixels: As the model sees it, shape (H, W, 3).
         quality: Its measures.
         sha256: Of the encoded file.
+        several_frames: Whether the file holds more.
     """
 
     pixels: NDArray[np.uint8]
     quality: Quality
     sha256: str | None
+    several_frames: bool
 
 
 def _check_class(label: str | None) -> None:

@@ -66,6 +66,8 @@ class Prediction:
         unlike_training: Whether that is more than the model accepts; None where `ood_score` is.
         image_sha256: SHA-256 of the bytes that were given; None where there were none.
         versions: Which model spoke.
+        several_frames: Whether the file holds more than one frame, page or picture of an animation;
+            only the first was judged. None where it is unreadable.
         heat_map: Where the picture speaks for a class; None unless asked for and `ok`. Two answers
             are equal whatever their heat-maps.
     """
@@ -83,4 +85,5 @@ class Prediction:
     unlike_training: bool | None = None
     image_sha256: str | None = None
     versions: Versions | None = None
+    several_frames: bool | None = None
     heat_map: HeatMap | None = field(default=None, compare=False, repr=False)

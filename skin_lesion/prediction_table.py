@@ -39,6 +39,7 @@ COLUMN_KINDS: Mapping[str, Kind] = MappingProxyType(
         "model_version": "text",
         "bundle_hash": "text",
         "contract_hash": "text",
+        "several_frames": "flag",
     }
 )
 COLUMNS: tuple[str, ...] = tuple(COLUMN_KINDS)
@@ -65,6 +66,7 @@ def row(prediction: Prediction) -> dict[str, Cell]:
         "unlike_training": prediction.unlike_training,
         "image_sha256": prediction.image_sha256,
         **_of_versions(versions),
+        "several_frames": prediction.several_frames,
     }
 
 

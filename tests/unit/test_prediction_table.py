@@ -50,7 +50,7 @@ def test_the_columns_of_the_contract_come_first_and_none_is_renamed() -> None:
         "status", "reason", "confidence", "prediction_set", "verdicts", "quality_sharpness",
         "quality_brightness", "quality_dark_share", "quality_bright_share", "quality_contrast",
         "quality_skin_likeness", "quality_short_side", "quality_aspect", "ood_score",
-        "unlike_training", "image_sha256", "model_version", "bundle_hash", "contract_hash",
+        "unlike_training", "image_sha256", "model_version", "bundle_hash", "contract_hash", "several_frames",
     )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def test_every_field_of_a_prediction_but_the_heat_map_changes_the_row() -> None:
         "prediction": "mel", "malignant_probability": 0.0, "confidence": "high",
         "prediction_set": (), "verdicts": {}, "quality": replace(QUALITY, aspect=2.0),
         "ood_score": 0.0, "unlike_training": True, "image_sha256": "0" * 64,
-        "versions": replace(VERSIONS, contract="0" * 64),
+        "versions": replace(VERSIONS, contract="0" * 64), "several_frames": True,
     }  # fmt: skip
     assert {field.name for field in fields(Prediction)} == changed.keys() | {"heat_map"}
     for name, value in changed.items():
