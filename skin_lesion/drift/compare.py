@@ -226,7 +226,7 @@ def _numbers(then: "pd.Series", now: "pd.Series", limits: DriftConfig, _: int) -
     return {
         "bins": (
             f"< {names[0]}",
-            *(low if low == high else f"{low}\u2013{high}" for low, high in pairwise(names)),
+            *(low if low == high else f"{low} to {high}" for low, high in pairwise(names)),
             f"> {names[-1]}",
         ),
         "reference": _shares(counts[0]),

@@ -33,7 +33,7 @@ _ADVICE: dict[Verdict, str] = {
     "too_few": "Gather more pictures, or compare several batches together.",
 }
 _COLUMNS = 3
-_LONG = 16
+_LONG = 18
 
 
 def render(report: DriftReport) -> str:
@@ -68,7 +68,7 @@ def _body(report: DriftReport) -> Iterator[str]:
         ),
         [_row(feature) for feature in report.features],
         frozenset(range(2, 7)),
-        widths=(21, 13, 9, 9, 9, 9, 11, 19),
+        widths=(19, 15, 9, 8, 9, 9, 12, 19),
     )
     yield (
         f"<p class=quiet>A feature is marked from a population stability index of {limits.watch:g} "
