@@ -41,15 +41,7 @@ def mlflow_run() -> Iterator[str]:
     Yields:
         Id of the run.
     """
-    tracker = Client().active_stack.experiment_tracker
-    if tracker is None or tracker.flavor != "mlflow":
-        found = "none" if tracker is None else f"'{tracker.flavor}'"
-        raise RuntimeError(
-            f"the active stack's experiment tracker is {found}; an MLflow one is needed, as in "
-            "configs/stacks/local.yaml"
-        )
-    tracker.configure_mlflow()
-    folder = tracker.local_path
+    folder = _mlflow_tracker().local_path
     context = get_step_context()
     with tracking.continued_run(
         experiment=context.pipeline.name,
@@ -58,6 +50,24 @@ def mlflow_run() -> Iterator[str]:
         artifacts=Path(folder) if folder else None,
     ) as run_id:
         yield run_id
+
+
+def use_registry() -> None:
+    """Have MLflow look for models where the stack keeps them, for a step that logs no run."""
+    _mlflow_tracker()
+
+
+def _mlflow_tracker() -> Any:
+    """The stack's experiment tracker, to which MLflow speaks from now on."""
+    tracker = Client().active_stack.experiment_tracker
+    if tracker is None or tracker.flavor != "mlflow":
+        found = "none" if tracker is None else f"'{tracker.flavor}'"
+        raise RuntimeError(
+            f"the active stack's experiment tracker is {found}; an MLflow one is needed, as in "
+            "configs/stacks/local.yaml"
+        )
+    tracker.configure_mlflow()
+    return tracker
 
 
 def run_context() -> RunContext:

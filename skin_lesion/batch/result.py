@@ -1,6 +1,6 @@
 """What a batch came to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -82,11 +82,11 @@ class BatchResult:
     """A finished batch: a folder with its tables, and its figures.
 
     Attributes:
-        path: The folder.
-        summary: The figures.
+        path: The folder. Two results are equal by what they say, wherever they lie.
+        summary: The figures, and the checksums of the tables.
     """
 
-    path: Path
+    path: Path = field(compare=False)
     summary: BatchSummary
 
     @classmethod

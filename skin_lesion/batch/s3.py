@@ -5,6 +5,7 @@ Credentials, region and `AWS_ENDPOINT_URL` come from the environment, as for eve
 
 import functools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,18 +45,19 @@ def list_objects(prefix: str) -> Iterator[Object]:
     if not root:
         raise SourceError(f"{prefix!r} names no bucket; expected s3://bucket/prefix")
     try:
-        # Folder by folder, so that the answers of a large bucket do not all lie in memory.
-        for _, _, files in _store().walk(root, detail=True, on_error="raise"):
-            for path, facts in files.items():
-                key = str(facts["name"])
-                if key.endswith("/") or not path:  # what consoles write to show an empty folder
-                    continue
-                yield Object(
-                    f"{_SCHEME}{key}",
-                    key.removeprefix(f"{root}/"),
-                    int(facts["size"]),
-                    str(facts.get("ETag", "")).strip('"'),
-                )
+        with _reaching(prefix):
+            # Folder by folder, so that the answers of a large bucket do not all lie in memory.
+            for _, _, files in _store().walk(root, detail=True, on_error="raise"):
+                for facts in files.values():
+                    key = str(facts["name"])
+                    if key.endswith("/"):  # what consoles write to show an empty folder
+                        continue
+                    yield Object(
+                        f"{_SCHEME}{key}",
+                        key.removeprefix(f"{root}/"),
+                        int(facts["size"]),
+                        str(facts.get("ETag", "")).strip('"'),
+                    )
     except FileNotFoundError as error:
         raise SourceError(f"{prefix} does not exist: {error}") from error
     except PermissionError as error:
@@ -79,14 +81,29 @@ def read_object(address: str, size: int, most: int) -> bytes:
         OSError: The store cannot be reached.
     """
     path = address.removeprefix(_SCHEME)
-    if size < 0:
+    if size == 0:  # the range of nothing is an error to S3
+        return b""
+    with _reaching(address):
+        if size > 0:
+            ranged: bytes = _store().cat_file(path, start=0, end=most)
+            return ranged
         with _store().open(path, "rb", cache_type="none") as file:
             data: bytes = file.read(most)
             return data
-    if size == 0:  # the range of nothing is an error to S3
-        return b""
-    ranged: bytes = _store().cat_file(path, start=0, end=most)
-    return ranged
+
+
+@contextmanager
+def _reaching(address: str) -> Iterator[None]:
+    """Turn what the client says of connections and credentials into an error of ours."""
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        yield
+    except BotoCoreError as error:
+        raise OSError(
+            f"{address} cannot be reached: {error}; look at the connection, at AWS_ENDPOINT_URL and "
+            "at the credentials in the environment, and start the same again"
+        ) from error
 
 
 @functools.cache
