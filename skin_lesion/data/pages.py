@@ -20,8 +20,8 @@ p { margin: .3rem 0 .8rem; } .quiet, caption, figcaption { color: #5b6675; }
 .contents { position: sticky; top: 0; padding: .45rem 0; background: #fff;
   border-bottom: 1px solid #dde2e8; z-index: 1; }
 .contents a { display: inline-block; margin-right: .9rem; color: #1d5e9c; }
-.cards { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1.2rem 0; }
-.card { flex: 1 1 8rem; border: 1px solid #dde2e8; border-radius: .5rem; padding: .7rem 1rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.4rem, 1fr)); gap: .7rem; margin: 1rem 0; }
+.card { border: 1px solid #dde2e8; border-radius: .5rem; padding: .6rem .8rem; }
 .card b { display: block; font-size: 1.5rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
 table { border-collapse: collapse; width: 100%; margin-bottom: 1.2rem; } caption { text-align: left; }
 th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid #e6eaef;

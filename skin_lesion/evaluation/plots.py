@@ -185,7 +185,7 @@ def _where(figures: SplitFigures) -> str:
     name = {"selection": "validation split", "test": "test split", "external": "external pictures"}[
         figures.purpose
     ]
-    return f"{name} ({figures.n_images} images, {figures.n_lesions} lesions)"
+    return f"{name} ({figures.n_images} images, {figures.n_lesions} lesion ids)"
 
 
 def _wrapped(label: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from skin_lesion.decisions import Calibrator, Limits, OodScore, OperatingPoint, Target
+from skin_lesion.decisions import Limits, OperatingPoint, Target
 from skin_lesion.evaluation.figures import Estimate
 
 NOT_MEASURED = "<p>Not measured here.</p>"
@@ -18,7 +18,7 @@ OUTLIER_NAMES = {
     "corruptions": "Spoilt pictures of lesions",
     "skin": "Drawn skin without a lesion",
 }
-SCORE_NAMES: dict[OodScore, str] = {
+SCORE_NAMES = {
     "energy": "Energy",
     "max_softmax": "1 - top probability",
     "mahalanobis": "Mahalanobis distance",
@@ -119,14 +119,6 @@ def limit_rows(quality: Mapping[str, Limits]) -> list[list[str]]:
         ends = ("none" if end is None else f"{end:.2f}" for end in (limits.low, limits.high))
         rows.append([title, unit, *ends])
     return rows
-
-
-def calibrator_in_words(calibrator: Calibrator) -> str:
-    """How logits become probabilities."""
-    name = METHOD_NAMES[calibrator.method]
-    if calibrator.method == "temperature":
-        return f"{name}, logits divided by {calibrator.temperature:.3f}"
-    return name
 
 
 def _stack(text: str) -> str:

@@ -36,9 +36,11 @@ def prediction_sets(evidence: Evidence) -> str:
         f"{with_interval(found.mean_size, 2)} classes on average; {per_cent(found.single)} of the "
         "sets name one class alone.</p>"
         + figures_table(
-            ("Class", "Promise made", "Coverage", "Classes in the set", "Images / lesions"),
+            ("Class", "Promise made", "Coverage", "Classes in the set", "Images / lesion groups"),
             rows,
             left=2,
+            caption="Coverage: share of the images whose set holds the true class. In brackets the 95 % "
+            "interval.",
         )
         + f"<p class='quiet'>{escape(found.caveat)}</p>"
     )
@@ -59,7 +61,17 @@ def calibration(evidence: Evidence, freezing: FreezingFigures | None) -> str:
         ["Classwise ECE", *(with_interval(side.classwise_ece) for side in sides)],
         ["Malignant or benign, ECE", *(with_interval(side.malignant_ece) for side in sides)],
     ]
-    text = figures_table(("Measured here", "Before", "After calibration"), rows)
+    rows += [
+        ["Accuracy", *(with_interval(side.accuracy) for side in sides)],
+        ["Balanced accuracy", *(with_interval(side.balanced_accuracy) for side in sides)],
+        ["Melanomas called melanoma", *(with_interval(side.melanoma_recall) for side in sides)],
+    ]
+    text = figures_table(
+        ("Measured here", "Before", "After calibration"),
+        rows,
+        caption="Of resolution and of the last three rows higher is better, of all others lower. Errors "
+        "of calibration and the last three rows are from 0 to 1; in brackets the 95 % interval.",
+    )
     return text if freezing is None else _competition(freezing) + text
 
 
@@ -72,20 +84,27 @@ def _competition(freezing: FreezingFigures) -> str:
             number(one.ece),
             number(one.brier),
             f"{one.nll_gain:+.4f} ± {one.nll_gain_error:.4f}",
+            f"{one.answers_changed:.1%}".replace("%", " %"),
+            f"{one.balanced_accuracy_change:+.3f} ± {one.balanced_accuracy_change_error:.3f}",
             "yes" if one.eligible else "no",
         ]
         for one in choice.methods
     ]
     head = ("On validation, cross-fitted", "NLL", "ECE", "Brier", "NLL gained on temperature",
-            "Eligible")  # fmt: skip
+            "Answers changed", "Balanced accuracy, change", "Eligible")  # fmt: skip
     unsure = (
         ""
         if choice.identified
         else " Validation could not tell which is best: the model made no mistake there, or did no "
         "better than chance. Its confidence means little."
     )
-    return figures_table(head, rows) + (
-        f"<p class='quiet'>{choice.folds} folds of whole lesions, {choice.n_images} images of "
-        f"{choice.n_lesions} lesions. What bends more has to beat the temperature by more than one "
-        f"standard error.{unsure}</p>"
+    return figures_table(
+        head,
+        rows,
+        caption="Negative log-likelihood (NLL) in nats, calibration error (ECE) from 0 to 1, Brier score "
+        "from 0 to 2; lower is better. After ±, one standard error over lesions.",
+    ) + (
+        f"<p class='quiet'>{choice.folds} folds of whole lesions, {choice.n_images:,} images of "
+        f"{choice.n_lesions:,} lesion groups. What bends more has to beat the temperature by more than one "
+        f"standard error, and must not lose balanced accuracy.{unsure}</p>"
     )

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from skin_lesion.data.pages import figures_table
+from skin_lesion.data.pages import figures_table, mark
 from skin_lesion.evaluation.evidence import Evidence
 from skin_lesion.evaluation.wording import (
     NOT_MEASURED,
@@ -28,9 +28,9 @@ def subgroups(evidence: Evidence) -> str:
                 stacked(figure, 2) if figure else "too few"
                 for figure in (group.figure(name) for name in names)
             ]
-            counts = f"{group.n_images} / {group.n_lesions} / {group.malignant_lesions}"
+            counts = f"{group.n_images:,} / {group.n_lesions:,} / {group.malignant_lesions:,}"
             rows.append([escape(label), counts, *cells])
-    head = ("Group", "Images / lesions / malignant", *(words(name) for name in names))
+    head = ("Group", "Images / lesion groups / malignant groups", *(words(name) for name in names))
     gaps = [
         [
             escape(f"{attribute.name}: {words(gap.figure)}"),
@@ -41,10 +41,17 @@ def subgroups(evidence: Evidence) -> str:
         for gap in attribute.gaps
     ]
     return (
-        figures_table(head, rows)
+        figures_table(
+            head, rows, caption="From 0 to 1, below each figure its 95 % interval. Age in years."
+        )
         + f"<p class='quiet'>Groups of fewer than {found.min_images} images, and figures that rest "
-        f"on fewer than {found.min_positives} lesions, are not reported.</p>"
-        + figures_table(("Furthest below all", "Worst group", "Gap"), gaps, left=2)
+        f"on fewer than {found.min_positives} lesion groups, are not reported.</p>"
+        + figures_table(
+            ("Furthest below all", "Worst group", "Gap"),
+            gaps,
+            left=2,
+            caption="Gap: figure of all images less that of the group, with its 95 % interval.",
+        )
         + f"<p class='quiet'>{escape(found.gap_note)}</p><p>{escape(found.skin_tone)}</p>"
     )
 
@@ -53,7 +60,7 @@ def robustness(evidence: Evidence) -> str:
     """What perturbations cost."""
     found = evidence.robustness
     if found is None:
-        return NOT_MEASURED
+        return not_checked(evidence)
     rows = []
     for one in found.perturbations.values():
         worst = one.strengths[-1]
@@ -71,9 +78,25 @@ def robustness(evidence: Evidence) -> str:
             "Drop of melanoma sensitivity", "Answers changed", "Varied in training")  # fmt: skip
     clean = found.clean
     return (
-        f"<p>{found.n_images} images of {found.n_lesions} lesions, evenly over the classes. "
+        f"<p>{found.n_images:,} images of {found.n_lesions:,} lesion groups, evenly over the classes. "
         f"Undisturbed: balanced accuracy {with_interval(clean.balanced_accuracy)}, malignant AUC "
         f"{with_interval(clean.malignant_auc)}.</p>"
-        + figures_table(head, rows, right=4)
+        + figures_table(
+            head,
+            rows,
+            right=4,
+            caption="Drops are differences of figures from 0 to 1; below each its 95 % interval.",
+        )
         + f"<p class='quiet'>{escape(found.how_to_read)}</p>"
+    )
+
+
+def not_checked(evidence: Evidence) -> str:
+    """Why there are neither perturbations nor checks of heat-maps."""
+    if evidence.checks_need is None:
+        return NOT_MEASURED
+    found = evidence.discrimination.images
+    return (
+        f"<p>{mark('look', 'Too few pictures')} {found.n_images} pictures of {found.n_lesions} "
+        f"lesions; from {evidence.checks_need} lesions on a figure would be more than chance.</p>"
     )

@@ -1,15 +1,14 @@
 """What frozen thresholds and bands of confidence come to."""
 
-from collections.abc import Sequence
 from html import escape
 
 from skin_lesion.data.pages import figures_table
-from skin_lesion.evaluation.confidence_bands import BandFigures
+from skin_lesion.evaluation.confidence_bands import BandFigures, ConfidenceBand
 from skin_lesion.evaluation.evidence import Evidence
-from skin_lesion.evaluation.predictive_values import PredictiveFigures
 from skin_lesion.evaluation.wording import (
     NOT_MEASURED,
     asked,
+    counted,
     stacked,
     stacked_per_cent,
     with_interval,
@@ -40,9 +39,14 @@ def operating_points(evidence: Evidence) -> str:
             "Number needed to biopsy", "Flagged")  # fmt: skip
     return (
         "<p>Thresholds were chosen on validation and frozen with the model.</p>"
-        + figures_table(head, rows)
+        + figures_table(
+            head,
+            rows,
+            caption="Thresholds are probabilities from 0 to 1; the number needed to biopsy counts "
+            "flagged pictures for each true find. Below each figure its 95 % interval.",
+        )
         + "<p>Predictive values hold for the mix of this data set. Elsewhere they follow from the "
-        "prevalence:</p>" + _by_prevalence(evidence.predictive_values)
+        "prevalence:</p>" + _by_prevalence(evidence)
     )
 
 
@@ -53,10 +57,10 @@ def confidence(evidence: Evidence) -> str:
     rows = [
         [
             band.name,
-            str(band.n_images),
+            f"{band.n_images:,}",
             stacked_per_cent(band.share),
             stacked_per_cent(band.accuracy),
-            f"{stacked_per_cent(band.melanoma_missed)} of {band.n_melanomas}",
+            _missed_of(band),
         ]
         for band in evidence.confidence.bands
     ]
@@ -75,26 +79,34 @@ def confidence(evidence: Evidence) -> str:
     )
 
 
+def _missed_of(band: ConfidenceBand) -> str:
+    if not band.n_melanomas:
+        return "no melanoma"
+    return f"{stacked_per_cent(band.melanoma_missed)}<br><small>of {band.n_melanomas:,}</small>"
+
+
 def _sure_misses(figures: BandFigures) -> str:
     high = figures.bands[0]
     if not high.n_melanomas or high.melanoma_missed.value is None:
         return ""
     missed = round(high.melanoma_missed.value * high.n_melanomas)
     return (
-        f"<p><b>High confidence does not exclude melanoma:</b> of the {high.n_melanomas} melanomas "
-        f"in the high band, {missed} are called something else. The most probable class alone is no "
-        "way to look for melanoma; the operating points are.</p>"
+        "<p><b>High confidence does not exclude melanoma:</b> of "
+        f"{counted(high.n_melanomas, 'melanoma image')} in the high band, "
+        f"{missed or 'none'} {'is' if missed in (0, 1) else 'are'} called something else here. The "
+        "most probable class alone is no way to look for melanoma; the operating points are.</p>"
     )
 
 
-def _by_prevalence(tables: Sequence[PredictiveFigures]) -> str:
+def _by_prevalence(evidence: Evidence) -> str:
+    names = {one.point.name: asked(one.point) for one in evidence.operating_points}
     rows = []
-    for one in tables:
+    for one in evidence.predictive_values:
         shown = [row for row in one.rows if row.prevalence in _SHOWN_PREVALENCES]
         cells = [
             f"PPV {stacked_per_cent(row.ppv)}<br>NPV {stacked_per_cent(row.npv, 1)}"
             for row in shown
         ]
-        rows.append([escape(words(one.name)), *cells])
+        rows.append([escape(names.get(one.name, words(one.name))), *cells])
     head = ("At a prevalence of", *(f"{100 * p:g} %" for p in _SHOWN_PREVALENCES))
-    return figures_table(head, rows)
+    return figures_table(head, rows, caption="PPV and NPV in per cent, with their 95 % intervals.")
