@@ -30,7 +30,12 @@ class Predictor:
     """Answers for encoded pictures, in order, whatever the bytes hold; may be shared by threads."""
 
     def __init__(
-        self, bundle: ModelBundle, batch_size: int = 16, *, version: str | None = None
+        self,
+        bundle: ModelBundle,
+        batch_size: int = 16,
+        *,
+        version: str | None = None,
+        threads: int | None = None,
     ) -> None:
         """Load a bundle.
 
@@ -39,6 +44,7 @@ class Predictor:
             batch_size: Pictures decoded and judged at a time; it bounds memory.
             version: What the caller calls this model, such as its number in the registry; every
                 answer repeats it.
+            threads: Threads of a forward pass; None takes every core.
         """
         self.contract = bundle.contract
         contract = (bundle.path / "contract.json").read_bytes()
@@ -46,7 +52,7 @@ class Predictor:
         self._decisions = bundle.contract.decisions or Decisions(
             calibrator=bundle.contract.calibrator
         )
-        self._model = ServingModel.load(bundle)
+        self._model = ServingModel.load(bundle, threads)
         self._reference = OodReference.load(bundle.ood_path) if bundle.ood_path else None
         self._batch_size = batch_size
         self._spec = PixelSpec(

@@ -51,8 +51,13 @@ class ServingModel:
         self._requests = threading.local()
 
     @classmethod
-    def load(cls, bundle: ModelBundle) -> "ServingModel":
+    def load(cls, bundle: ModelBundle, threads: int | None = None) -> "ServingModel":
         """Compile a bundle's export for this CPU, in float32 on every machine.
+
+        Args:
+            bundle: The model.
+            threads: Threads of a forward pass; None takes every core, which is too many where
+                several processes share them.
 
         Raises:
             ValueError: The bundle's labels are not ours, or its export does not keep the contract.
@@ -63,9 +68,11 @@ class ServingModel:
         if contract.labels != LABELS:
             raise ValueError(f"{bundle.path} predicts {contract.labels}; expected {LABELS}")
         # The hint matters: newer CPUs would silently compute in bfloat16 and give other figures.
-        compiled = Core().compile_model(
-            bundle.serving_path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-        )
+        hints: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32"}
+        if threads is not None:
+            # Pinned threads of two processes could come to share one core and leave others idle.
+            hints |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+        compiled = Core().compile_model(bundle.serving_path, "CPU", hints)
         names = {name for output in compiled.outputs for name in output.get_names()}
         shape = list(compiled.input(0).get_partial_shape())[1:]
         expected = (contract.input_height, contract.input_width, 3)

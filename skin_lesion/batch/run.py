@@ -2,7 +2,6 @@
 
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -50,12 +49,11 @@ def score_batch(
         OSError: The source cannot be reached, or the output not be written.
     """
     state = State(output.expanduser().absolute())
-    with (
-        tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder,
-        state.locked(),
-    ):
-        identity, local = choose_model(model, Path(folder))
-        job = state.begin(list_inputs(source, config), identity, config)
+    state.check()
+    listing = list_inputs(source, config)
+    with state.locked() as scratch:
+        identity, local = choose_model(model, scratch)
+        job = state.begin(listing, identity, config)
         done = finished(state, job)
         if done is None:
             # Under the name that the batch was begun with.

@@ -70,7 +70,8 @@ class LocalModel:
     def load(self, config: BatchConfig) -> Predictor:
         """Load it."""
         bundle = ModelBundle.open(self.path)
-        return Predictor(bundle, config.batch_size, version=self.version)
+        threads = config.threads or None
+        return Predictor(bundle, config.batch_size, version=self.version, threads=threads)
 
     def pack(self) -> "PackedModel":
         """The same as bytes, for machines that do not see the folder."""

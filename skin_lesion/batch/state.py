@@ -2,16 +2,17 @@
 
 Layout of the hidden folder `.batch` inside the output: `job.json` (what is scored with what),
 `inputs.parquet` (the listing, a row group for each shard), `parts/` (the rows of each finished
-shard), `lock`. Each file is there whole or not at all. Nothing counts without `job.json`, which is
+shard), `scratch/` (the model, while it is used), `lock`. Each file is there whole or not at all. Nothing counts without `job.json`, which is
 written after the listing; a part counts only with the rows of its shard and the name of its job.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,22 +119,48 @@ class State:
     def _inputs(self) -> Path:
         return self._folder / "inputs.parquet"
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Keep every other process out of the folder, which is made where it is missing.
+    def check(self) -> None:
+        """Refuse a folder that is not for results, before any work is done; makes nothing.
 
         Raises:
             FileExistsError: The folder holds something else.
             NotADirectoryError: It is a file.
-            RuntimeError: Another process works in it.
         """
-        if self.output.exists() and not self.output.is_dir():
+        if not self.output.exists():
+            return
+        if not self.output.is_dir():
             raise NotADirectoryError(f"{self.output} is a file; name a folder for the results")
-        if self.output.is_dir() and not self._folder.is_dir() and any(self.output.iterdir()):
+        if not self._folder.is_dir() and any(self.output.iterdir()):
             raise FileExistsError(
                 f"{self.output} holds other files and no batch; name a new folder for the results"
             )
+
+    @contextmanager
+    def locked(self) -> Iterator[Path]:
+        """Keep every other process out of the folder, which is made where it is missing.
+
+        Where no job was begun by the end of the block, nothing is left of it.
+
+        Yields:
+            A folder for what is needed on the way, empty at first and gone afterwards.
+
+        Raises:
+            RuntimeError: Another process works in it.
+        """
+        self.check()
         self._folder.mkdir(parents=True, exist_ok=True)
-        return locked(self._folder / "lock", str(self.output))
+        with locked(self._folder / "lock", str(self.output)):
+            scratch = self._folder / "scratch"
+            shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
+            scratch.mkdir()
+            try:
+                yield scratch
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+                if not (self._folder / "job.json").exists():
+                    shutil.rmtree(self._folder)
+                    with contextlib.suppress(OSError):  # there were results before
+                        self.output.rmdir()
 
     def begin(self, listing: Listing, model: ModelIdentity, config: BatchConfig) -> Job:
         """Go on with the job of this folder, or begin it.
