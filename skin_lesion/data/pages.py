@@ -26,7 +26,7 @@ p { margin: .3rem 0 .8rem; } .quiet, caption, figcaption { color: #5b6675; }
 table { border-collapse: collapse; width: 100%; margin-bottom: 1.2rem; } caption { text-align: left; }
 th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid #e6eaef;
   vertical-align: top; overflow-wrap: anywhere; } th { overflow-wrap: break-word; color: #5b6675; font-weight: 600; border-bottom-color: #c4ccd6; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 .bar { background: #eef1f5; border-radius: .25rem; min-width: 8rem; }
 .bar i { display: block; height: .8rem; border-radius: .25rem; background: #3b6ea8; }
 figure { margin: 1.2rem 0 1.8rem; } img { max-width: 100%; height: auto; display: block; }

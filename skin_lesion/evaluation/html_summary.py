@@ -53,8 +53,9 @@ def summary(report: ReportSummary) -> str:
     return (
         f"<p>{_purpose(report)}</p>"
         + cards(headline(report.evidence))
-        + f"<p class='quiet'>Test split: {sizes(report.test, report.evidence)}, which had no say in "
-        "anything that was fitted. Ranges are 95 % intervals from a bootstrap over lesion groups.</p>"
+        + f"<p class='quiet'>Figures from 0 to 1 with 95 % intervals from a bootstrap over lesions, on "
+        f"the test split, which had no say in anything that was fitted: "
+        f"{sizes(report.test, report.evidence)}.</p>"
         + (f"<p><b>Beware</b></p><ol class='warnings'>{listed}</ol>" if listed else "")
     )
 
@@ -64,8 +65,8 @@ def sizes(figures: SplitFigures, evidence: Evidence) -> str:
     groups = evidence.discrimination.images.n_lesions
     return (
         f"{counted(figures.n_images, 'image')} of {counted(figures.n_lesions, 'lesion id')} in "
-        f"{counted(groups, 'lesion group')} (ids with near-identical pictures count as one group; "
-        "where this page says lesions, it means groups)"
+        f"{counted(groups, 'lesion group')} (ids with near-identical pictures are one group, and "
+        "“lesions” on this page are groups)"
     )
 
 
@@ -106,16 +107,14 @@ def headline(evidence: Evidence) -> Iterator[tuple[str, str]]:
     estimates = evidence.discrimination.images.estimates
     point = _point(evidence)
     shown = [
-        ("balanced accuracy (0 to 1)", estimates["balanced_accuracy"]),
-        ("macro F1 (0 to 1)", estimates["macro_f1"]),
-        ("AUC, melanoma against the rest", estimates["melanoma_auc"]),
-        ("AUC, malignant against benign", estimates["malignant_auc"]),
+        ("balanced accuracy", estimates["balanced_accuracy"]),
+        ("macro F1", estimates["macro_f1"]),
+        ("AUC of melanoma against the rest", estimates["melanoma_auc"]),
+        ("AUC of malignant against benign", estimates["malignant_auc"]),
     ]
     if point is not None:
-        shown.append(
-            ("of the melanomas flagged at the frozen 95 % point", point.figures.sensitivity)
-        )
-    shown.append(("calibration error (ECE, 0 to 1)", estimates["ece"]))
+        shown.append(("of the melanomas flagged at the 95 % point", point.figures.sensitivity))
+    shown.append(("calibration error (ECE)", estimates["ece"]))
     for name, figure in shown:
         yield number(figure.value), f"{name}, {_ends(figure)}"
 
