@@ -1,0 +1,77 @@
+"""`skin-lesion drift`."""
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipelines.commands import ROOT
+
+HELP = "hold a scored batch or the audit log against the pictures that the model was validated on"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.epilog = (
+        "Exit status: 0 no drift, 10 some change, 11 drift, 12 too few pictures to tell; 1 is an "
+        "error."
+    )
+    parser.add_argument(
+        "predictions",
+        type=Path,
+        nargs="?",
+        help="folder that `skin-lesion batch` wrote, or a .parquet or .csv of predictions",
+    )
+    parser.add_argument(
+        "--audit",
+        metavar="URL",
+        nargs="?",
+        const="",
+        help="compare the readings of an audit log instead ($SKIN_LESION_AUDIT_URL, "
+        ".work/audit.db)",
+    )
+    parser.add_argument("--since", type=_time, help="readings from this time on (ISO 8601)")
+    parser.add_argument("--until", type=_time, help="readings before this time")
+    parser.add_argument(
+        "--model",
+        help="version, alias or folder of a bundle (the one that answered; of an audit log, the one "
+        "in production)",
+    )
+    parser.add_argument(
+        "--output", type=Path, help="page to be written (.work/drift/NAME-TIME.html)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare, and say what came of it."""
+    if (options.predictions is None) == (options.audit is None):
+        raise ValueError("name either a table of predictions or an audit log with --audit URL")
+    from pipelines.drift import DriftRequest, run_drift
+    from skin_lesion.audit.database import audit_url
+    from skin_lesion.settings import DriftConfig
+
+    answer = run_drift(
+        DriftRequest(
+            predictions=options.predictions,
+            audit=None if options.audit is None else audit_url(options.audit, ROOT),
+            since=options.since,
+            until=options.until,
+            model=options.model,
+            output=options.output,
+        ),
+        DriftConfig(),
+        ROOT / ".work" / "drift",
+    )
+    print("\n".join(answer.report.to_lines()))
+    print(f"Page: {answer.page.resolve().as_uri()}")
+    return answer.report.exit_code
+
+
+def _time(text: str) -> datetime:
+    """A time; without a zone it is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time; expected ISO 8601, such as 2026-01-31 or 2026-01-31T08:00+01:00"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
