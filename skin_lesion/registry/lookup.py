@@ -14,6 +14,8 @@ from skin_lesion.registry.version import (
     as_registered,
 )
 
+# Where `mlflow.pyfunc.log_model` puts the artifact named `bundle`.
+_BUNDLE = "artifacts/bundle"
 log = logging.getLogger(__name__)
 
 
@@ -41,6 +43,49 @@ def aliased(alias: str, name: str = MODEL_NAME) -> RegisteredVersion | None:
     return as_registered(version)
 
 
+def find_version(version: int | str, name: str = MODEL_NAME) -> RegisteredVersion:
+    """A version by its number or by an alias.
+
+    Raises:
+        LookupError: There is none; says which there are.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    wanted = str(version)
+    if not wanted.isdecimal():
+        found = aliased(wanted, name)
+        if found is not None:
+            return found
+    else:
+        try:
+            return as_registered(mlflow.MlflowClient().get_model_version(name, wanted))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+    versions = all_versions(name)
+    there = ", ".join(str(one.version) for one in versions) or "none: run the pipeline first"
+    raise LookupError(
+        f"{name!r} has no version or alias {wanted!r} in {mlflow.get_tracking_uri()}; its versions "
+        f"are {there}"
+    )
+
+
+def all_versions(name: str = MODEL_NAME) -> list[RegisteredVersion]:
+    """Every version, the oldest first."""
+    import mlflow
+
+    client = mlflow.MlflowClient()
+    found = []
+    token = None
+    while True:
+        page = client.search_model_versions(f"name = '{name}'", page_token=token)
+        found += [as_registered(version) for version in page]
+        token = page.token
+        if not token:
+            return sorted(found, key=lambda version: version.version)
+
+
 def champion(name: str = MODEL_NAME) -> RegisteredVersion | None:
     """The version in production: what the alias `champion` points to.
 
@@ -65,6 +110,34 @@ def find_bundle(name: str, bundle_hash: str) -> RegisteredVersion | None:
     return as_registered(max(usable, key=lambda version: int(version.version)))
 
 
+def fetch_bundle(model: str, target: Path, name: str = MODEL_NAME) -> Path:
+    """Fetch the files of a registered model's bundle as they are, whatever they hold.
+
+    Args:
+        model: Number of a version, or an alias such as `champion`.
+        target: Folder that they are downloaded into.
+        name: Registered model.
+
+    Returns:
+        The bundle's folder.
+
+    Raises:
+        LookupError: There is no such version or alias, or it holds no bundle.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    uri = f"models:/{name}/{model}" if model.isdecimal() else f"models:/{name}@{model}"
+    try:
+        folder = mlflow.artifacts.download_artifacts(f"{uri}/{_BUNDLE}", dst_path=str(target))
+    except (MlflowException, FileNotFoundError) as error:
+        raise LookupError(
+            f"no model {name!r} has the version or alias {model!r} with a bundle in "
+            f"{mlflow.get_tracking_uri()}: {error}"
+        ) from error
+    return Path(folder)
+
+
 def open_bundle(model: str, target: Path, name: str = MODEL_NAME) -> ModelBundle:
     """Fetch the bundle of a registered model.
 
@@ -75,19 +148,9 @@ def open_bundle(model: str, target: Path, name: str = MODEL_NAME) -> ModelBundle
 
     Raises:
         LookupError: There is no such version or alias.
+        FileNotFoundError: A file of the bundle is missing.
     """
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    uri = f"models:/{name}/{model}" if model.isdigit() else f"models:/{name}@{model}"
-    try:
-        folder = mlflow.artifacts.download_artifacts(uri, dst_path=str(target))
-    except MlflowException as error:
-        raise LookupError(
-            f"no model {name!r} has the version or alias {model!r} in {mlflow.get_tracking_uri()}: "
-            f"{error.message}"
-        ) from error
-    return ModelBundle.open(Path(folder) / "artifacts" / "bundle")
+    return ModelBundle.open(fetch_bundle(model, target, name))
 
 
 def production(name: str = MODEL_NAME) -> ProductionModel | None:

@@ -6,7 +6,11 @@ import skin_lesion
 from skin_lesion.evaluation.gate_report import GateReport
 from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.modeling.bundle import ModelBundle
-from skin_lesion.registry.lookup import find_bundle
+from skin_lesion.registry.answers import ANSWER_TAG, answer_tag
+from skin_lesion.registry.checksums import FILES_TAG, files_tag
+from skin_lesion.registry.fitness import GATE_AGAINST, gate_tags
+from skin_lesion.registry.lookup import champion, find_bundle
+from skin_lesion.registry.measurements import MEASURED_BY
 from skin_lesion.registry.packaging import input_example, serving_requirements, signature
 from skin_lesion.registry.version import MODEL_NAME, RegisteredVersion, as_registered
 
@@ -39,9 +43,9 @@ def register_bundle(
     """
     import mlflow
 
-    tags = _tags(bundle, summary) | gate.to_tags()
+    tags = _tags(bundle, summary) | gate_tags(gate, champion(name))
     found = find_bundle(name, bundle.bundle_hash)
-    version = _with_figures(found, tags) if found else _create(bundle, tags, name)
+    version = _brought_up_to_date(found, bundle, tags) if found else _create(bundle, tags, name)
     mlflow.set_tags({"registered_version": str(version.version), "model_uri": version.uri})
     return version
 
@@ -63,24 +67,38 @@ def _create(bundle: ModelBundle, tags: dict[str, str], name: str) -> RegisteredV
         signature=signature(),
         input_example=input_example(bundle),
     )
+    tags = tags | files_tag(bundle) | answer_tag(bundle)
     version = mlflow.register_model(f"models:/{logged.model_id}", name, tags=tags)
     return as_registered(version, created=True)
 
 
-def _with_figures(version: RegisteredVersion, tags: dict[str, str]) -> RegisteredVersion:
-    """Bring the figures and the verdict among the tags of a version up to date."""
+def _brought_up_to_date(
+    version: RegisteredVersion, bundle: ModelBundle, tags: dict[str, str]
+) -> RegisteredVersion:
+    """Take over what was measured anew, and what earlier libraries did not record.
+
+    Tags change one after the other: a process that is killed half-way leaves a verdict that
+    contradicts its report, which no promotion accepts, and the next run of `register` mends it.
+    """
     import mlflow
 
     new, old = _measured(tags), _measured(version.tags)
-    if new == old:
-        return version
+    changed = dict(new.items() - old.items())
+    gone = old.keys() - new.keys()
+    run = mlflow.active_run()
+    if (changed.keys() | gone) - {GATE_AGAINST} and run is not None:
+        changed[MEASURED_BY] = run.info.run_id
+    if FILES_TAG not in version.tags:
+        changed |= files_tag(bundle)
+    if ANSWER_TAG not in version.tags:
+        changed |= answer_tag(bundle)
     client, number = mlflow.MlflowClient(), str(version.version)
-    for name in old.keys() - new.keys():
+    for name in gone:
         client.delete_model_version_tag(version.name, number, name)
-    for name, value in new.items() - old.items():
+    for name, value in changed.items():
         client.set_model_version_tag(version.name, number, name, value)
-    others = {name: value for name, value in version.tags.items() if name not in old}
-    return version.model_copy(update={"tags": others | new})
+    kept = {name: value for name, value in version.tags.items() if name not in gone}
+    return version.model_copy(update={"tags": kept | changed})
 
 
 def _measured(tags: dict[str, str]) -> dict[str, str]:
@@ -88,10 +106,15 @@ def _measured(tags: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in tags.items() if name.startswith((_FIGURE, _GATE))}
 
 
+def figure_tag(name: str) -> str:
+    """Tag of a figure of the test split."""
+    return f"{_FIGURE}{name}"
+
+
 def _figure_tags(summary: ReportSummary) -> dict[str, str]:
     figures = {name: getattr(summary.test, name) for name in TAGGED_FIGURES}
     return {
-        f"{_FIGURE}{name}": f"{value:.4f}" for name, value in figures.items() if value is not None
+        figure_tag(name): f"{value:.4f}" for name, value in figures.items() if value is not None
     }
 
 

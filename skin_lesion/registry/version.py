@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from skin_lesion.settings import RegistryConfig
+
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
 MODEL_NAME = "skin-lesion-classifier"
 PRODUCTION_ALIAS = "champion"
 PREVIOUS_ALIAS = "previous"
+DEFAULTS = RegistryConfig()
 
 
 class RegisteredVersion(BaseModel):

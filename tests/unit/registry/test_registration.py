@@ -1,5 +1,7 @@
 """Registered versions: one for each bundle, without a pickle, with tags that say what it is."""
 
+import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +92,7 @@ def test_the_same_bundle_gives_the_existing_version_back(
     shutil.copytree(small_world.bundle.path, copy)
     again = register_bundle(ModelBundle.open(copy), report.summary, GATE, NAME)
     assert again == registered.model_copy(update={"created": False})
+    assert "measured_run_id" not in again.tags
 
 
 def test_figures_measured_anew_replace_those_of_the_version(
@@ -107,7 +110,9 @@ def test_figures_measured_anew_replace_those_of_the_version(
     assert kept["test.ece"] == "0.4321"
     assert "test.melanoma_auc" not in kept
     assert kept["test.accuracy"] == registered.tags["test.accuracy"]
+    assert kept["measured_run_id"] == registered.run_id
     register_bundle(small_world.bundle, report.summary, GATE, NAME)
+    client.delete_model_version_tag(NAME, str(registered.version), "measured_run_id")
     assert client.get_model_version(NAME, str(registered.version)).tags == registered.tags
 
 
@@ -164,7 +169,40 @@ def test_the_tags_say_what_the_model_is(
         "gate": "failed",
         "gate_failed": "macro_f1",
         "gate_basis": "synthetic",
+        "gate_against": "none",
     }
+    assert GateReport.model_validate_json(registered.tags["gate_report"]) == GATE
+
+
+def test_every_file_and_a_known_answer_are_recorded(
+    registered: RegisteredVersion, small_world
+) -> None:
+    files = json.loads(registered.tags["bundle_files"])
+    bundle = small_world.bundle.path
+    assert set(files) == {
+        path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()
+    }
+    contract = (bundle / "contract.json").read_bytes()
+    assert files["contract.json"] == hashlib.sha256(contract).hexdigest()
+    answer = json.loads(registered.tags["known_answer"])
+    assert tuple(answer) == LABELS
+    assert sum(answer.values()) == pytest.approx(1)
+
+
+def test_what_an_earlier_library_did_not_record_is_added(
+    client: mlflow.MlflowClient,
+    registered: RegisteredVersion,
+    small_world,
+    report: EvaluationReport,
+) -> None:
+    number = str(registered.version)
+    for tag in ("bundle_files", "known_answer", "gate_report", "gate_against"):
+        client.delete_model_version_tag(NAME, number, tag)
+    again = register_bundle(small_world.bundle, report.summary, GATE, NAME)
+    kept = client.get_model_version(NAME, number).tags
+    assert again.tags == kept
+    assert {**registered.tags, "measured_run_id": registered.run_id} == kept
+    client.delete_model_version_tag(NAME, number, "measured_run_id")
 
 
 def test_nothing_is_pickled(folder: Path) -> None:

@@ -1,0 +1,94 @@
+"""A registry with four versions: two good ones, one that fails its gates, and one that is worse."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+
+from skin_lesion import tracking
+from skin_lesion.evaluation.report import LOGIT_COLUMNS, PROBABILITY_COLUMNS, EvaluationReport
+from skin_lesion.registry import MODEL_NAME
+from skin_lesion.release import release
+from skin_lesion.settings import GateConfig
+from tests.small_world import SmallWorld
+
+EASY = GateConfig(
+    min_macro_f1=0, min_balanced_accuracy=0, min_melanoma_auc=0, min_melanoma_sensitivity=0,
+    min_worst_subgroup_auc=0, max_ece=1,
+)  # fmt: skip
+GOOD, ALSO_GOOD, FAILED, WORSE = 1, 2, 3, 4
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where the four versions lie.
+
+    Attributes:
+        database: The sqlite file.
+        artifacts: Folder with the models.
+    """
+
+    database: Path
+    artifacts: Path
+
+
+@pytest.fixture(scope="session")
+def shelf(
+    tmp_path_factory: pytest.TempPathFactory,
+    small_world: SmallWorld,
+    small_report: EvaluationReport,
+) -> Shelf:
+    folder = tmp_path_factory.mktemp("shelf")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    try:
+        for number, limits in {
+            GOOD: EASY, ALSO_GOOD: EASY, FAILED: EASY.model_copy(update={"min_macro_f1": 1.0}),
+            WORSE: EASY,
+        }.items():  # fmt: skip
+            contract = small_world.bundle.contract.model_copy(update={"code_version": f"{number}"})
+            bundle = small_world.bundle.with_contract(contract, folder / f"bundle {number}")
+            summary = small_report.summary.model_copy(update={"bundle_hash": bundle.bundle_hash})
+            report = replace(small_report, summary=summary)
+            if number == WORSE:
+                report = _guessing(report)
+            run = tracking.continued_run("tests", f"run {number}", {}, folder / "files")
+            with run:
+                tracking.log_evaluation(report)
+                released = release(bundle, report, limits, folder / f"final {number}" / "bundle")
+            assert released.version.version == number
+            assert released.gate.passed == (number != FAILED)
+    finally:
+        mlflow.set_tracking_uri(before)
+    return Shelf(folder / "mlflow.db", folder / "files")
+
+
+def _guessing(report: EvaluationReport) -> EvaluationReport:
+    """The same report with answers that have nothing to do with the pictures."""
+    rows = report.predictions.copy()
+    random = np.random.default_rng(0)
+    logits = random.permutation(rows[list(LOGIT_COLUMNS)].to_numpy())
+    rows[list(LOGIT_COLUMNS)] = logits
+    calibrator = report.summary.decisions.calibrator
+    rows[list(PROBABILITY_COLUMNS)] = calibrator.probabilities(logits.astype(np.float32))
+    return replace(report, predictions=rows)
+
+
+@pytest.fixture
+def registry(shelf: Shelf, tmp_path: Path) -> Iterator[mlflow.MlflowClient]:
+    """The registry as it was before anything was promoted; changes stay in this test."""
+    before = mlflow.get_tracking_uri()
+    shutil.copy(shelf.database, tmp_path / "mlflow.db")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    yield mlflow.MlflowClient()
+    mlflow.set_tracking_uri(before)
+
+
+def alias(client: mlflow.MlflowClient, name: str) -> int | None:
+    """The number that an alias points to."""
+    number = client.get_registered_model(MODEL_NAME).aliases.get(name)
+    return None if number is None else int(number)
