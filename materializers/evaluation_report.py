@@ -2,18 +2,22 @@
 
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from zenml.enums import ArtifactType, VisualizationType
 from zenml.metadata.metadata_types import MetadataType
 
 from materializers._files import FileMaterializer, frame_hash, text_hash
+from skin_lesion.data.seen import SeenPictures
 from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.ood import OodReference
 
-REFERENCE = "ood.npz"
+Content = TypeVar("Content")
+# What goes along with the model, each where there is such a thing.
+REFERENCE, SEEN = "ood.npz", "seen.npz"
 
 
 class EvaluationReportMaterializer(FileMaterializer):
@@ -27,27 +31,30 @@ class EvaluationReportMaterializer(FileMaterializer):
         self.write_text("report.json", data.summary.model_dump_json(indent=2))
         self.write_frame("predictions.parquet", data.predictions)
         self.write_text("figures.json", json.dumps(list(data.figures)))
-        if data.reference is not None:
-            with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
-                path = Path(folder) / REFERENCE
-                data.reference.save(path)
-                self.upload(path, REFERENCE)
+        for name, content in ((REFERENCE, data.reference), (SEEN, data.seen)):
+            if content is not None:
+                with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
+                    content.save(Path(folder) / name)
+                    self.upload(Path(folder) / name, name)
         for name, png in data.figures.items():
             self.write_bytes(f"{name}.png", png)
 
     def load(self, data_type: type[Any]) -> EvaluationReport:
         """Read the report."""
         names = json.loads(self.read_text("figures.json"))
-        reference = None
-        if self.artifact_store.exists(self.address(REFERENCE)):
-            with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
-                reference = OodReference.load(self.download(REFERENCE, Path(folder) / REFERENCE))
         return EvaluationReport(
             summary=ReportSummary.model_validate_json(self.read_text("report.json")),
             predictions=self.read_frame("predictions.parquet"),
             figures={name: self.read_bytes(f"{name}.png") for name in names},
-            reference=reference,
+            reference=self._read(REFERENCE, OodReference.load),
+            seen=self._read(SEEN, SeenPictures.load),
         )
+
+    def _read(self, name: str, load: Callable[[Path], Content]) -> Content | None:
+        if not self.artifact_store.exists(self.address(name)):
+            return None
+        with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
+            return load(self.download(name, Path(folder) / name))
 
     def compute_content_hash(self, data: EvaluationReport) -> str:
         """Equal figures and predictions have equal hashes; the drawings follow from them."""

@@ -1,16 +1,21 @@
 """Measures a registered model on labelled pictures from elsewhere."""
 
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.progress import stages_on_stderr
 from skin_lesion.data.external import read_external, read_labels
 from skin_lesion.evaluation.external import ExternalReport, evaluate_external, pixel_spec
+from skin_lesion.evaluation.overlap import OverlapFigures
 from skin_lesion.evaluation.wording import with_interval
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.registry import open_bundle
-from skin_lesion.settings import EvaluateConfig, IngestConfig
+from skin_lesion.settings import EvaluateConfig, ExternalConfig, IngestConfig, check_seed
+
+logger = logging.getLogger(__name__)
 
 _SHOWN = {
     "balanced_accuracy": "Balanced accuracy",
@@ -32,7 +37,7 @@ class ExternalRequest:
         labels: CSV file.
         mapping: `name=code` each; without a code the pictures are left out.
         output: Folder to be made; None names one after data and model.
-        seed: Of all draws.
+        seed: Of all draws; None takes the default.
     """
 
     model: str
@@ -40,7 +45,7 @@ class ExternalRequest:
     labels: Path
     mapping: Sequence[str] = ()
     output: Path | None = None
-    seed: int = 17
+    seed: int | None = None
 
 
 def run_external(request: ExternalRequest, shelf: Path) -> str:
@@ -54,25 +59,34 @@ def run_external(request: ExternalRequest, shelf: Path) -> str:
         LookupError: No such model.
         SourceError: Pictures or labels cannot be used.
         FileExistsError: The report's folder exists.
-        ValueError: A mapping is none, or the model was never evaluated.
+        ValueError: A mapping is none, the seed is out of range, or the model was never evaluated or
+            has seen every picture.
     """
+    settings = ExternalConfig()
+    if request.seed is not None:
+        check_seed(request.seed)
+        settings = settings.model_copy(update={"seed": request.seed})
     mapping = read_mapping(request.mapping)
-    folder = request.output or shelf / f"{request.pictures.stem}-{Path(request.model).name}"
+    folder = (
+        request.output or shelf / f"{request.pictures.resolve().stem}-{Path(request.model).name}"
+    )
     if folder.exists():
         raise FileExistsError(f"{folder} exists; name another folder with --output")
-    labels = read_labels(request.labels, mapping)
-    with tempfile.TemporaryDirectory(prefix="skin-lesion-") as name:
+    with stages_on_stderr(), tempfile.TemporaryDirectory(prefix="skin-lesion-") as name:
         work = Path(name)
+        labels = read_labels(request.labels, mapping)
+        logger.info("fetching model %s", request.model)
         bundle = _bundle(request.model, work)
         external = read_external(request.pictures, labels, pixel_spec(bundle), IngestConfig(), work)
         report = evaluate_external(
             bundle,
             external,
             EvaluateConfig(),
-            data=request.pictures.name,
+            settings,
+            data=request.pictures.resolve().name,
             model=request.model,
-            seed=request.seed,
         )
+        logger.info("writing the report")
         report.save(folder)
     return "\n".join(_lines(report, folder))
 
@@ -103,6 +117,15 @@ def _lines(report: ExternalReport, folder: Path) -> list[str]:
     return [
         f"{summary.figures.n_images} pictures of {summary.figures.n_lesions} lesions, "
         f"{summary.put_aside} put aside",
+        _overlap(summary.overlap),
         *(f"  {words:<26}{with_interval(estimates[name])}" for name, words in _SHOWN.items()),
         f"Report: {(folder / 'report.html').resolve().as_uri()}",
     ]
+
+
+def _overlap(figures: OverlapFigures) -> str:
+    if not figures.checked:
+        return "  Not known whether the model has seen some of them: it carries no hashes"
+    if not figures.total:
+        return f"  None of them is among the {figures.n_seen} that the model has seen"
+    return f"  {figures.total} more were seen in training and are left out: see overlap.csv"

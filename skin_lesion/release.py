@@ -48,6 +48,6 @@ def release(
             f"the report is of bundle {report.summary.bundle_hash} and not of "
             f"{bundle.bundle_hash}; evaluate this one"
         )
-    final = bundle.with_decisions(report.summary.decisions, report.reference, target)
+    final = bundle.with_decisions(report.summary.decisions, report.bundle_files, target)
     gate = pass_judgement(report, final.bundle_hash, limits, registry.production())
     return Release(final, gate, registry.register_bundle(final, report.summary, gate))

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what a diagnosis of the CSV is called here; without a code its pictures are left out",
     )
     parser.add_argument("--output", type=Path, help="folder to be made (.work/external/NAME-MODEL)")
-    parser.add_argument("--seed", type=int, default=17, help="of all draws (%(default)s)")
+    parser.add_argument("--seed", type=int, help="of all draws, if another than the usual one")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -135,7 +135,21 @@ def find_duplicates(manifest: Manifest, images: ImageArray, config: SplitConfig)
 def content_boxes(manifest: Manifest, images: ImageArray) -> NDArray[np.int64]:
     """Where each padded picture lies between its borders: left, upper, right, lower, (N, 4)."""
     _, height, width, _ = images.shape
-    sides = manifest.images[["width", "height"]].to_numpy(np.float64)
+    return padded_content(manifest.images[["width", "height"]].to_numpy(), height, width)
+
+
+def padded_content(sides: NDArray[np.int64], height: int, width: int) -> NDArray[np.int64]:
+    """Where pictures lie between the borders that padding gave them.
+
+    Args:
+        sides: Width and height of the pictures before, in pixels, shape (N, 2).
+        height: Height of the padded pictures.
+        width: Their width.
+
+    Returns:
+        Left, upper, right and lower end of each, shape (N, 4).
+    """
+    sides = sides.astype(np.float64)
     scale = np.minimum(width / sides[:, 0], height / sides[:, 1])
     # A pixel less on each side, where the picture and its border are mixed.
     content = np.maximum(np.floor(sides * scale[:, None]) - 2, 1)

@@ -41,7 +41,7 @@ REQUIRED_COLUMNS = ("lesion_id", "image_id", "dx")
 _METADATA_STEM = "ham10000_metadata"
 _METADATA_SUFFIXES = (".csv", ".tab", ".tsv", ".txt", "")
 # The earlier one counts where a picture is there twice.
-_PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 class MissingImageError(SourceError):
@@ -305,9 +305,9 @@ def match_pictures(entries: list[Entry], image_ids: pd.Series[str]) -> dict[str,
     for entry in entries:
         stem, suffix = _stem_and_suffix(entry)
         image_id = wanted.get(stem)
-        if image_id is None or suffix not in _PICTURE_SUFFIXES:
+        if image_id is None or suffix not in PICTURE_SUFFIXES:
             continue
-        candidate = (_PICTURE_SUFFIXES.index(suffix), entry.name, entry)
+        candidate = (PICTURE_SUFFIXES.index(suffix), entry.name, entry)
         if image_id not in best or candidate[:2] < best[image_id][:2]:
             best[image_id] = candidate
     return {image_id: entry for image_id, (_, _, entry) in best.items()}

@@ -3,6 +3,7 @@
 Every number here is measured under decisions that were frozen before; nothing is fitted.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,14 +39,11 @@ from skin_lesion.ood import OodReference
 from skin_lesion.quality import Quality
 from skin_lesion.settings import EvaluateConfig
 
+logger = logging.getLogger(__name__)
+
 # Where a predictive value is read: from a screening clinic to a pigmented-lesion unit.
 PREVALENCES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 DECISION_THRESHOLDS = (0.03, 0.1, 0.2)
-# A cell of a heat-map is hidden by a blur of this share of the picture's shorter side.
-_BLUR = 0.15
-_DELETION_GOAL = 0.8
-_FEWEST_EXPLAINED = 20
-_RANDOMISATION_GOAL = 0.3
 # The points that a table by subgroup has room for.
 SUBGROUP_POINTS = ("melanoma_sensitivity_95", "malignant_sensitivity_95")
 
@@ -67,6 +65,8 @@ class Evidence(Figures):
         robustness: Under perturbations.
         explanations: Whether heat-maps mean something.
         gallery: Pictures shown of each class.
+        checks_need: Lesions that trying perturbations and checking heat-maps would have needed; None
+            where there were enough.
     """
 
     discrimination: PerUnit
@@ -82,6 +82,7 @@ class Evidence(Figures):
     robustness: RobustnessFigures | None
     explanations: ExplanationFigures | None
     gallery: dict[str, ClassGallery]
+    checks_need: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ class Subject:
         reference: The training pictures, as far as the gate needs them.
         outliers: Pictures that should be refused; only sources that had no say in the gate.
         where: Such as `test split`, for captions.
+        skin_tone: What these data allow to be said of skin tone.
     """
 
     sample: Sample
@@ -114,6 +116,7 @@ class Subject:
     reference: OodReference | None
     outliers: dict[OutlierKind, OutlierSample]
     where: str
+    skin_tone: str
 
     def pictures(self) -> NDArray[np.uint8]:
         """The sample's pictures, in its order, shape (N, H, W, 3)."""
@@ -150,7 +153,12 @@ def gather(subject: Subject, config: EvaluateConfig, seed: int) -> Measurement:
     resamples = Resamples.over_lesions(sample.groups, config.resamples, seed)
     pictures = subject.pictures()
     sheets: dict[str, bytes] = {}
-    explained = _explanations(subject, pictures, config, seed, sheets)
+    enough = len(np.unique(sample.groups)) >= config.min_checked_lesions
+    explained, perturbed = None, None
+    if enough:
+        explained = _explanations(subject, pictures, config, seed, sheets)
+        perturbed = _robustness(subject, pictures, config, seed)
+    logger.info("figures with intervals, on %d pictures of the %s", len(sample), subject.where)
     evidence = Evidence(
         discrimination=per_image_and_lesion(
             sample, count=config.resamples, seed=seed, bins=config.calibration_bins
@@ -174,9 +182,10 @@ def gather(subject: Subject, config: EvaluateConfig, seed: int) -> Measurement:
         refusals=_refusals(subject, resamples, seed),
         risk_coverage=risk_coverage(sample, resamples),
         subgroups=_subgroups(subject, config, resamples),
-        robustness=_robustness(subject, pictures, config, seed),
+        robustness=perturbed,
         explanations=explained,
         gallery=_gallery(subject, pictures, config, seed, sheets),
+        checks_need=None if enough else config.min_checked_lesions,
     )
     return Measurement(evidence, resamples, sheets)
 
@@ -190,6 +199,7 @@ def _explanations(
 ) -> ExplanationFigures | None:
     if not config.explained_images:
         return None
+    logger.info("checks of the heat-maps")
     found = measure_explanations(
         subject.model,
         subject.bundle,
@@ -205,10 +215,10 @@ def _explanations(
         steps=config.deletion_steps,
         repeats=config.deletion_orders,
         cascade_repeats=config.randomised_models,
-        blur=_BLUR,
-        deletion_goal=_DELETION_GOAL,
-        randomisation_goal=_RANDOMISATION_GOAL,
-        min_lesions=_FEWEST_EXPLAINED,
+        blur=config.hiding_blur,
+        deletion_goal=config.deletion_goal,
+        randomisation_goal=config.randomisation_goal,
+        min_lesions=config.min_explained_lesions,
     )
     sheets.update(found.plots)
     return found.figures
@@ -219,6 +229,7 @@ def _robustness(
 ) -> RobustnessFigures | None:
     if not config.robustness_images:
         return None
+    logger.info("perturbations, on at most %d pictures", config.robustness_images)
     return robustness(
         lambda shown: subject.model.run(shown, config.batch_size).logits,
         subject.decisions.calibrator,
@@ -267,6 +278,7 @@ def _subgroups(
         resamples,
         min_images=config.min_group_images,
         min_positives=config.min_group_positives,
+        skin_tone=subject.skin_tone,
     )
 
 

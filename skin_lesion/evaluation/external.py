@@ -1,14 +1,18 @@
 """The whole report of a registered model on labelled pictures from elsewhere.
 
 Nothing is fitted: every decision is the one that was frozen with the model. A subset of the seven
-classes is enough; figures of the absent ones are left out.
+classes is enough; figures of the absent ones are left out. So are pictures that the model has seen
+while it was made, as far as it can tell: the figures are of those that are left.
 """
 
 import json
+import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -16,28 +20,44 @@ import pandas as pd
 
 from skin_lesion.data.external import ExternalSet
 from skin_lesion.data.images import PixelSpec
-from skin_lesion.decisions import Decisions
+from skin_lesion.data.pages import cards, figures_table
+from skin_lesion.data.seen import SeenPictures
+from skin_lesion.decisions import Calibrator, Decisions
+from skin_lesion.evaluation.discrimination import Discrimination, discrimination
 from skin_lesion.evaluation.evidence import Evidence, Subject, gather
 from skin_lesion.evaluation.figures import Figures
 from skin_lesion.evaluation.forward import forward, measure_qualities
-from skin_lesion.evaluation.html import assemble, common_sections, notices
-from skin_lesion.evaluation.html_sections import classes
+from skin_lesion.evaluation.html import assemble, common_sections
+from skin_lesion.evaluation.html_sections import classes, overall_external
+from skin_lesion.evaluation.html_summary import headline, notices
 from skin_lesion.evaluation.metrics import measure
+from skin_lesion.evaluation.overlap import (
+    OverlapFigures,
+    find_overlap,
+    overlap_section,
+    verdict,
+)
 from skin_lesion.evaluation.pictures import draw_evidence
 from skin_lesion.evaluation.plots import draw_split
+from skin_lesion.evaluation.resampling import Resamples
 from skin_lesion.evaluation.sample import Sample
+from skin_lesion.evaluation.subgroups import skin_tone_note
 from skin_lesion.evaluation.summary import SplitFigures
 from skin_lesion.inference import ServingModel
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.ood import OodReference
-from skin_lesion.settings import EvaluateConfig
+from skin_lesion.settings import EvaluateConfig, ExternalConfig
 
-_BINS_PER_IMAGES = 20
+logger = logging.getLogger(__name__)
 
 
 class NotEvaluatedError(ValueError):
     """A model whose decisions were never frozen."""
+
+
+class NothingUnseenError(ValueError):
+    """The model has seen every single picture."""
 
 
 class ExternalSummary(Figures):
@@ -48,11 +68,15 @@ class ExternalSummary(Figures):
         model: The model, as it was given.
         bundle_hash: Hash of the bundle that was measured.
         synthetic_only: True where the model has seen no real picture.
-        classes: Codes of the classes that occur.
-        put_aside: Pictures that could not be used.
+        classes: Codes of the classes that occur among the pictures that are measured.
+        put_aside: Pictures and files that are not measured.
         decisions: Frozen with the model; nothing was fitted here.
-        figures: The main figures.
-        evidence: Everything else.
+        figures: The main figures, of pictures that the model has not seen.
+        evidence: Everything else, of the same pictures.
+        overlap: How many pictures the model has seen.
+        with_overlap: The main figures of every picture, where it has seen some.
+        put_aside_reasons: Pictures and files that are not measured, by reason.
+        seed: Of resamples and draws.
     """
 
     data: str
@@ -64,6 +88,10 @@ class ExternalSummary(Figures):
     decisions: Decisions
     figures: SplitFigures
     evidence: Evidence
+    overlap: OverlapFigures
+    with_overlap: Discrimination | None
+    put_aside_reasons: dict[str, int]
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -72,44 +100,56 @@ class ExternalReport:
 
     Attributes:
         summary: The figures.
-        predictions: One row for each picture.
-        put_aside: One row for each that could not be used, with its reason.
+        predictions: One row for each picture, those that the model has seen included: column
+            `overlap` tells which.
+        put_aside: One row for each that is not measured, with its reason.
+        overlap: One row for each that the model has seen.
         pictures: PNG pictures by name.
     """
 
     summary: ExternalSummary
     predictions: pd.DataFrame
     put_aside: pd.DataFrame
+    overlap: pd.DataFrame
     pictures: dict[str, bytes]
 
     def to_html(self) -> str:
         """One page that needs no other file and no network."""
         summary = self.summary
+        figures, evidence = summary.figures, summary.evidence
         where = (
-            f"<p>{summary.figures.n_images} pictures of {summary.figures.n_lesions} lesions, classes "
-            f"{', '.join(summary.classes)}; {summary.put_aside} could not be used. Nothing was fitted "
-            "on them: thresholds and calibration are those frozen with the model. Whether the model was trained on some of them was not "
-            "checked: HAM10000's pictures are in the ISIC archive too, and would flatter it.</p>"
+            f"<p>{figures.n_images} pictures of {figures.n_lesions} lesions, classes "
+            f"{', '.join(summary.classes)}. Nothing was "
+            "fitted on them: thresholds and calibration are those frozen with the model.</p>"
         )
         sections = {
-            "Classes": classes(summary.figures, summary.evidence),
-            **common_sections(summary.evidence),
+            "Overall": overall_external(figures, evidence, summary.with_overlap),
+            "Overlap": overlap_section(summary.overlap),
+            "Put aside": _put_aside_section(summary.put_aside_reasons),
+            "Classes": classes(figures, evidence),
+            **common_sections(evidence),
         }
         origin = {
             "Model": summary.model,
             "Bundle": summary.bundle_hash,
             "Data": summary.data,
+            "Seed": str(summary.seed),
         }
         return assemble(
             "Evaluation on external pictures",
-            [*notices(summary.synthetic_only), where],
+            [
+                *notices(summary.synthetic_only),
+                verdict(summary.overlap, figures.n_images),
+                cards(headline(evidence)),
+                where,
+            ],
             sections,
             self.pictures,
             origin,
         )
 
     def save(self, folder: Path) -> None:
-        """Write `report.html`, `report.json`, `predictions.csv` and `put_aside.csv`.
+        """Write `report.html`, `report.json` and `predictions`, `put_aside` and `overlap.csv`.
 
         The folder appears whole or not at all.
 
@@ -127,6 +167,7 @@ class ExternalReport:
             )
             self.predictions.to_csv(draft / "predictions.csv", index=False)
             self.put_aside.to_csv(draft / "put_aside.csv", index=False)
+            self.overlap.to_csv(draft / "overlap.csv", index=False)
             draft.chmod(0o755)
             os.replace(draft, folder)
         finally:
@@ -149,10 +190,10 @@ def evaluate_external(
     bundle: ModelBundle,
     external: ExternalSet,
     config: EvaluateConfig,
+    settings: ExternalConfig,
     *,
     data: str,
     model: str,
-    seed: int,
 ) -> ExternalReport:
     """Measure a model with frozen decisions on external pictures.
 
@@ -160,12 +201,14 @@ def evaluate_external(
         bundle: As registered, with its decisions.
         external: The pictures, read at the model's input size.
         config: How to measure; what it says of fitting is not used.
+        settings: How to treat pictures from elsewhere.
         data: Name of the data set, for the report.
         model: Name of the model, for the report.
-        seed: Of resamples and draws.
 
     Raises:
         NotEvaluatedError: The bundle has no frozen decisions.
+        NothingUnseenError: The model has seen every picture.
+        ValueError: The bundle's list of seen pictures is broken.
     """
     decisions = bundle.contract.decisions
     if decisions is None:
@@ -173,16 +216,24 @@ def evaluate_external(
             f"model {model} was registered without frozen decisions, so it has neither thresholds "
             "nor calibration; run the pipeline again, and take the version that it registers"
         )
-    serving = ServingModel.load(bundle)
-    rows = np.arange(len(external.table))
-    seen = forward(serving, external.pixels, rows, config.batch_size)
-    table = external.table.assign(group=external.table["lesion_id"])
-    sample = Sample(
-        table[["image_id", "lesion_id", "group", "dx"]],
-        seen.logits,
-        decisions.calibrator.probabilities(seen.logits),
-        seen.features,
+    logger.info("looking for pictures that the model has seen")
+    overlap = find_overlap(
+        SeenPictures.load(bundle.seen_path) if bundle.seen_path else None,
+        external,
+        bundle.contract.resize_mode,
+        settings.max_hash_distance,
     )
+    if not len(overlap.unseen):
+        raise NothingUnseenError(
+            f"model {model} was trained or chosen by every one of the {len(external.table)} pictures "
+            f"of {data}, or by others of their lesions ({external.table['image_id'].iloc[0]}, for "
+            "one); give pictures that it has not seen"
+        )
+    serving = ServingModel.load(bundle)
+    logger.info("running the model on %d pictures", len(external.table))
+    everything = _sample(serving, external, decisions.calibrator, config)
+    sample, rows = everything.take(overlap.unseen), overlap.unseen
+    table = external.table.iloc[rows].reset_index(drop=True)
     subject = Subject(
         sample=sample,
         pixels=external.pixels,
@@ -197,29 +248,90 @@ def evaluate_external(
         reference=OodReference.load(bundle.ood_path) if bundle.ood_path else None,
         outliers={},
         where="external pictures",
+        skin_tone=skin_tone_note(None),
     )
-    bins = max(2, min(config.calibration_bins, len(sample) // _BINS_PER_IMAGES))
-    fitting = config.model_copy(update={"calibration_bins": bins})
-    measurement = gather(subject, fitting, seed)
+    seed, bins = settings.seed, _bins(len(sample), config, settings)
+    measurement = gather(subject, config.model_copy(update={"calibration_bins": bins}), seed)
     figures = measure(sample, measurement.resamples, bins=bins, purpose="external")
+    logger.info("drawing")
     pictures = draw_split(figures, sample) | draw_evidence(
         measurement, subject, None, bins=bins, seed=seed
     )
+    with_overlap = None
+    if len(rows) < len(everything):
+        of_all = Resamples.over_lesions(everything.groups, config.resamples, seed)
+        all_bins = _bins(len(everything), config, settings)
+        with_overlap = discrimination(everything, of_all, bins=all_bins)
     summary = ExternalSummary(
         data=data,
         model=model,
         bundle_hash=bundle.bundle_hash,
         synthetic_only=bundle.contract.synthetic_only,
-        classes=external.classes,
+        classes=tuple(label for label in LABELS if figures.per_class[label].n),
         put_aside=len(external.put_aside),
         decisions=decisions,
         figures=figures,
         evidence=measurement.evidence,
+        overlap=overlap.figures,
+        with_overlap=with_overlap,
+        put_aside_reasons={
+            str(reason): int(n) for reason, n in external.put_aside["reason"].value_counts().items()
+        },
+        seed=seed,
     )
-    return ExternalReport(summary, _predictions(sample), external.put_aside, pictures)
+    predictions = _predictions(everything, overlap.table)
+    return ExternalReport(summary, predictions, external.put_aside, overlap.table, pictures)
 
 
-def _predictions(sample: Sample) -> pd.DataFrame:
+def _sample(
+    serving: ServingModel, external: ExternalSet, calibrator: Calibrator, config: EvaluateConfig
+) -> Sample:
+    rows = np.arange(len(external.table))
+    seen = forward(serving, external.pixels, rows, config.batch_size)
+    table = external.table.assign(group=external.table["lesion_id"])
+    return Sample(
+        table[["image_id", "lesion_id", "group", "dx"]],
+        seen.logits,
+        calibrator.probabilities(seen.logits),
+        seen.features,
+    )
+
+
+def _bins(pictures: int, config: EvaluateConfig, settings: ExternalConfig) -> int:
+    return max(2, min(config.calibration_bins, pictures // settings.images_per_bin))
+
+
+def _predictions(sample: Sample, overlap: pd.DataFrame) -> pd.DataFrame:
     probabilities = pd.DataFrame(sample.probabilities, columns=list(LABELS))
     predicted = [LABELS[index] for index in sample.predicted]
-    return sample.rows.drop(columns="group").join(probabilities).assign(prediction=predicted)
+    kinds = dict(zip(overlap["image_id"], overlap["kind"], strict=True))
+    return (
+        sample.rows.drop(columns="group")
+        .join(probabilities)
+        .assign(
+            prediction=predicted,
+            overlap=[kinds.get(image_id, "") for image_id in sample.rows["image_id"]],
+        )
+    )
+
+
+def _put_aside_section(reasons: Mapping[str, int]) -> str:
+    if not reasons:
+        return "<p>Every picture and file was used.</p>"
+    rows = [
+        [escape(_REASONS.get(reason, reason.replace("_", " "))), str(count)]
+        for reason, count in sorted(reasons.items())
+    ]
+    return (
+        figures_table(("Pictures and files that were not measured", "Number"), rows)
+        + "<p>They are listed, each with its reason, in <code>put_aside.csv</code>.</p>"
+    )
+
+
+_REASONS = {
+    "left_out": "Their diagnosis is mapped to none of the seven classes",
+    "missing": "The labels name them, but there is no such file",
+    "undiagnosed": "The labels name them without a diagnosis",
+    "unlabelled": "No line of the labels names them",
+    "unused": "Another file of the same name was taken",
+}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest
+from skin_lesion.data.seen import SeenPictures
 from skin_lesion.data.split_table import SplitName, SplitTable
 from skin_lesion.decisions import Calibrator
 from skin_lesion.evaluation.cannot_assess import OutlierKind, OutlierSample
@@ -31,10 +32,11 @@ from skin_lesion.evaluation.pictures import draw_evidence
 from skin_lesion.evaluation.plots import draw_split
 from skin_lesion.evaluation.resampling import Resamples
 from skin_lesion.evaluation.sample import Sample
+from skin_lesion.evaluation.subgroups import skin_tone_note
 from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.inference import ServingModel
 from skin_lesion.labels import LABEL_INDEX, LABELS
-from skin_lesion.modeling.bundle import ModelBundle
+from skin_lesion.modeling.bundle import OOD_FILE, SEEN_FILE, ModelBundle, Saveable
 from skin_lesion.ood import OodReference
 from skin_lesion.quality import Quality
 from skin_lesion.settings import EvaluateConfig
@@ -56,12 +58,21 @@ class EvaluationReport:
         figures: PNG pictures by name.
         reference: The training pictures as the gate for likeness needs them; goes along with the
             model. None where its score needs none.
+        seen: What the model saw of training and validation, as hashes; goes along with it too. None
+            in a report from before they were kept.
     """
 
     summary: ReportSummary
     predictions: pd.DataFrame
     figures: dict[str, bytes]
     reference: OodReference | None
+    seen: SeenPictures | None = None
+
+    @property
+    def bundle_files(self) -> dict[str, Saveable]:
+        """What goes along with the model, by its name in the bundle."""
+        files = {OOD_FILE: self.reference, SEEN_FILE: self.seen}
+        return {name: content for name, content in files.items() if content is not None}
 
     def to_html(self) -> str:
         """One page that needs no other file and no network."""
@@ -132,6 +143,7 @@ def evaluate(
         reference=frozen.reference,
         outliers=data.outliers(test, "test", seed),
         where="test split",
+        skin_tone=skin_tone_note(manifest.provenance),
     )
     measurement = gather(subject, config, seed)
     summary = _summarise(bundle, frozen, test, measurement, config, seed)
@@ -151,7 +163,8 @@ def evaluate(
         ],
         ignore_index=True,
     )
-    return EvaluationReport(summary, predictions, figures, frozen.served_reference)
+    seen = SeenPictures.of(manifest, images, split)
+    return EvaluationReport(summary, predictions, figures, frozen.served_reference, seen)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from skin_lesion.data.manifest import Provenance
+from skin_lesion.data.terms import HAM10000
 from skin_lesion.decisions import OperatingPoint, Target, target_score, target_truth
 from skin_lesion.evaluation.figures import Estimate, Figures
 from skin_lesion.evaluation.proportions import Flags, Values
@@ -21,11 +23,6 @@ UNKNOWN = "unknown"
 AGE_BANDS: tuple[str, ...] = ("<30", "30-49", "50-69", "70+")
 _AGE_EDGES = (30, 50, 70)
 TARGETS: tuple[Target, ...] = ("melanoma", "malignant")
-SKIN_TONE_NOTE = (
-    "The data carry no label of skin tone. The pictures come from clinics in Austria and Australia "
-    "and show mostly light skin, so nothing is known of how the model does on dark skin, and the "
-    "figures by sex, age and body site do not stand in for it."
-)
 GAP_NOTE = (
     "The worst group is picked after the fact, so some gap is to be expected even of a model that "
     "treats all groups alike: of several groups, one comes last by chance."
@@ -113,7 +110,7 @@ class SubgroupFigures(Figures):
             the rest, an AUC both; images of one lesion do not count twice.
         overall: All images as one group.
         attributes: By sex, age and body site.
-        skin_tone: Why there is no such attribute for skin tone.
+        skin_tone: Why there is no such attribute for skin tone, and what follows.
         gap_note: How to read the gaps.
     """
 
@@ -121,8 +118,30 @@ class SubgroupFigures(Figures):
     min_positives: int
     overall: Subgroup
     attributes: tuple[SubgroupAttribute, ...]
-    skin_tone: str = SKIN_TONE_NOTE
+    skin_tone: str
     gap_note: str = GAP_NOTE
+
+
+def skin_tone_note(origin: Provenance | None) -> str:
+    """What may be said of skin tone.
+
+    Args:
+        origin: Where the pictures are from; None where that is not known.
+    """
+    if origin is not None and origin.synthetic:
+        return (
+            "The pictures are drawn, and so is the skin on them: nothing follows for the skin of "
+            "people, of whatever tone."
+        )
+    where = (
+        "The pictures come from clinics in Austria and Australia and show mostly light skin"
+        if origin is not None and origin.name == HAM10000.name
+        else "Which skin tones the pictures show, and how many of each, is not known here"
+    )
+    return (
+        f"No label of skin tone was read. {where}, so nothing is known of how the model does on dark "
+        "skin, and the figures by sex, age and body site do not stand in for it."
+    )
 
 
 def age_bands(age: pd.Series) -> pd.Series:
@@ -140,6 +159,7 @@ def subgroups(
     *,
     min_images: int,
     min_positives: int,
+    skin_tone: str,
 ) -> SubgroupFigures:
     """Measure each group by itself.
 
@@ -151,6 +171,7 @@ def subgroups(
         resamples: Of the same images.
         min_images: Groups with fewer report nothing.
         min_positives: Lesions of the target, and of the rest, that a figure needs.
+        skin_tone: What is to be said of it; see `skin_tone_note`.
 
     Raises:
         ValueError: The demographics lack a column or describe other images.
@@ -170,6 +191,7 @@ def subgroups(
         attributes=tuple(
             _attribute(name, values, overall, task) for name, values in by_attribute.items()
         ),
+        skin_tone=skin_tone,
     )
 
 

@@ -2,16 +2,19 @@
 
 Layout: `model.keras` (Keras, logits out), `serving/model.xml` and `serving/model.bin` (OpenVINO IR,
 float32, outputs `logits` and `features`), `serving/head.npz` (`kernel` (C, 7) and `bias` (7,) of the
-classification layer, for heat-maps), `contract.json`; once it was evaluated also `serving/ood.npz`
-(what the training pictures look like to the network, to tell pictures that are unlike them).
+classification layer, for heat-maps), `contract.json`. Evaluation adds `serving/ood.npz` (what the
+training pictures look like to the network, to tell pictures that are unlike them) and
+`serving/seen.npz` (hashes of the pictures that the model has seen, to tell whether others are among
+them); a bundle made before such a file was thought of has none, and opens all the same.
 """
 
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,10 +22,20 @@ from skin_lesion.decisions import Calibrator, Decisions
 from skin_lesion.labels import LABELS
 from skin_lesion.settings import ResizeMode
 
-if TYPE_CHECKING:
-    from skin_lesion.ood import OodReference
-
 CONTRACT_VERSION = 1
+OOD_FILE = "serving/ood.npz"
+SEEN_FILE = "serving/seen.npz"
+CORE_FILES: tuple[str, ...] = ("contract.json", "model.keras")
+SERVING_FILES: tuple[str, ...] = ("serving/model.xml", "serving/model.bin", "serving/head.npz")
+# What evaluation adds, each where it has something to add.
+EVALUATION_FILES: tuple[str, ...] = (OOD_FILE, SEEN_FILE)
+
+
+class Saveable(Protocol):
+    """What can be written as a file of a bundle."""
+
+    def save(self, path: Path) -> None:
+        """Write the file."""
 
 
 class ContractError(ValueError):
@@ -138,7 +151,7 @@ class ModelBundle:
             ContractError: The contract is newer than this library.
             pydantic.ValidationError: The contract is none.
         """
-        for name in ("contract.json", "model.keras", *SERVING_FILES):
+        for name in (*CORE_FILES, *SERVING_FILES):
             if not (path / name).is_file():
                 raise FileNotFoundError(f"{path} is not a model bundle: {name} is missing")
         return cls(path, Contract.read(path / "contract.json"))
@@ -156,22 +169,28 @@ class ModelBundle:
     @property
     def ood_path(self) -> Path | None:
         """What the training pictures look like to the network; None before evaluation."""
-        path = self.path / OOD_FILE
-        return path if path.is_file() else None
+        return self._added(OOD_FILE)
+
+    @property
+    def seen_path(self) -> Path | None:
+        """Hashes of the pictures that it has seen; None where they were not kept."""
+        return self._added(SEEN_FILE)
 
     @property
     def bundle_hash(self) -> str:
         """SHA-256 over the checksums of every file, the contract included."""
-        names = ["contract.json", "model.keras", *SERVING_FILES]
-        if self.ood_path is not None:
-            names.append(OOD_FILE)
+        added = [name for name in EVALUATION_FILES if self._added(name)]
         digest = hashlib.sha256()
-        for name in sorted(names):
+        for name in sorted([*CORE_FILES, *SERVING_FILES, *added]):
             with (self.path / name).open("rb") as file:
                 digest.update(
                     f"{name}\t{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode()
                 )
         return digest.hexdigest()
+
+    def _added(self, name: str) -> Path | None:
+        path = self.path / name
+        return path if path.is_file() else None
 
     def with_contract(self, contract: Contract, target: Path) -> "ModelBundle":
         """Copy the bundle to a new folder under another contract; this one stays as it is."""
@@ -180,21 +199,27 @@ class ModelBundle:
         return ModelBundle(target, contract)
 
     def with_decisions(
-        self, decisions: Decisions, reference: "OodReference | None", target: Path
+        self, decisions: Decisions, files: Mapping[str, Saveable], target: Path
     ) -> "ModelBundle":
         """Copy the bundle to a new folder with what evaluation froze; this one stays as it is.
 
         Args:
             decisions: Go into the contract.
-            reference: Goes beside the serving export; None leaves it out.
+            files: By name, of `EVALUATION_FILES`; those that are not given are left out.
             target: Folder to be made.
+
+        Raises:
+            ValueError: Evaluation adds no file of such a name.
         """
+        unknown = sorted(set(files) - set(EVALUATION_FILES))
+        if unknown:
+            raise ValueError(
+                f"{', '.join(unknown)} is no file of a bundle; evaluation adds "
+                f"{', '.join(EVALUATION_FILES)}"
+            )
         deciding = self.with_contract(self.contract.deciding(decisions), target)
-        (target / OOD_FILE).unlink(missing_ok=True)  # of earlier decisions
-        if reference is not None:
-            reference.save(target / OOD_FILE)
+        for name in EVALUATION_FILES:
+            (target / name).unlink(missing_ok=True)  # of an earlier evaluation
+        for name, content in files.items():
+            content.save(target / name)
         return deciding
-
-
-OOD_FILE = "serving/ood.npz"
-SERVING_FILES: tuple[str, ...] = ("serving/model.xml", "serving/model.bin", "serving/head.npz")

@@ -199,7 +199,7 @@ def decided(small_world, small_report, tmp_path_factory) -> ModelBundle:
     """The bundle as it is registered."""
     target = tmp_path_factory.mktemp("decided") / "bundle"
     return small_world.bundle.with_decisions(
-        small_report.summary.decisions, small_report.reference, target
+        small_report.summary.decisions, small_report.bundle_files, target
     )
 
 

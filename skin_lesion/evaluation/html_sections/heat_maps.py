@@ -4,16 +4,18 @@ from html import escape
 
 from skin_lesion.data.pages import mark
 from skin_lesion.evaluation.evidence import Evidence
-from skin_lesion.evaluation.wording import NOT_MEASURED, per_cent, with_interval
+from skin_lesion.evaluation.html_sections.stability import not_checked
+from skin_lesion.evaluation.wording import per_cent, with_interval
 
 
 def explanations(evidence: Evidence) -> str:
     """Whether heat-maps mean something."""
     found = evidence.explanations
     if found is None:
-        return NOT_MEASURED
+        return not_checked(evidence)
     shuffled = found.randomisation
     last = shuffled.cascade[-1] if shuffled.cascade else shuffled.head
+    shuffle = "all weights" if shuffled.cascade else "the weights of the classification layer"
     text = (
         "<p>A heat-map shows what the network responded to. It is no evidence that the answer is "
         "right.</p><p>"
@@ -22,7 +24,7 @@ def explanations(evidence: Evidence) -> str:
             "The maps depend on the weights",
             "The maps do not depend enough on the weights",
         )
-        + f" With all weights shuffled their rank correlation with those of the trained network is "
+        + f" With {shuffle} shuffled their rank correlation with those of the trained network is "
         f"{with_interval(last.rank_correlation, 2)}; at most {shuffled.goal:g} was asked.</p>"
         f"<p class='quiet'>{escape(shuffled.how_to_read)}</p>"
     )

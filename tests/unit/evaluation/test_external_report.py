@@ -1,6 +1,12 @@
 """A model with frozen decisions on pictures that it was not made with."""
 
+import dataclasses
+import hashlib
+import io
 import json
+import logging
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +16,17 @@ from PIL import Image
 from pipelines.cli import main
 from pipelines.external import read_mapping
 from skin_lesion.data.external import ExternalSet, read_external, read_labels
+from skin_lesion.data.seen import SeenPictures
 from skin_lesion.decisions import Limits
 from skin_lesion.evaluation.external import (
     ExternalReport,
     NotEvaluatedError,
+    NothingUnseenError,
     evaluate_external,
     pixel_spec,
 )
-from skin_lesion.modeling.bundle import ModelBundle
-from skin_lesion.settings import IngestConfig
+from skin_lesion.modeling.bundle import OOD_FILE, SEEN_FILE, ModelBundle
+from skin_lesion.settings import ExternalConfig, IngestConfig
 
 CLASSES = ("bkl", "mel", "nv")
 
@@ -29,8 +37,25 @@ def decided(small_world, small_report, tmp_path_factory) -> ModelBundle:
     decisions = small_report.summary.decisions
     quality = {**decisions.quality, "short_side": Limits()}
     return small_world.bundle.with_decisions(
-        decisions.model_copy(update={"quality": quality}), small_report.reference, target
+        decisions.model_copy(update={"quality": quality}),
+        small_report.bundle_files | {SEEN_FILE: seen(small_world)},
+        target,
     )
+
+
+def png(picture) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def seen(world) -> SeenPictures:
+    """As if each picture of the small world had come from a PNG file."""
+    checksums = [hashlib.sha256(png(picture)).hexdigest() for picture in world.images.open()]
+    manifest = dataclasses.replace(
+        world.manifest, images=world.manifest.images.assign(sha256=checksums)
+    )
+    return SeenPictures.of(manifest, world.images, world.split)
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +81,56 @@ MAPPING = {"nevus": "nv", "melanoma": "mel"}
 
 @pytest.fixture(scope="module")
 def external(decided, folder, tmp_path_factory) -> ExternalSet:
+    return read(folder, decided, tmp_path_factory.mktemp("work"))
+
+
+def read(folder, bundle, work) -> ExternalSet:
     labels = read_labels(folder / "labels.csv", MAPPING)
-    work = tmp_path_factory.mktemp("work")
-    return read_external(folder, labels, pixel_spec(decided), IngestConfig(workers=1), work)
+    return read_external(folder, labels, pixel_spec(bundle), IngestConfig(workers=1), work)
+
+
+def report_on(bundle, external, config) -> ExternalReport:
+    return evaluate_external(
+        bundle, external, config, ExternalConfig(seed=3), data="folder", model="7"
+    )
 
 
 @pytest.fixture(scope="module")
-def report(decided, external, quick) -> ExternalReport:
-    return evaluate_external(decided, external, quick, data="folder", model="7", seed=3)
+def config(quick):
+    """So few lesions would not do otherwise."""
+    return quick.model_copy(update={"min_checked_lesions": 18})
+
+
+@pytest.fixture(scope="module")
+def report(decided, external, config) -> ExternalReport:
+    return report_on(decided, external, config)
+
+
+@pytest.fixture(scope="module")
+def mixed_folder(folder, small_world, tmp_path_factory) -> Path:
+    """The same with pictures of six lesions that the model has seen, two of each."""
+    mixed = tmp_path_factory.mktemp("mixed") / "pictures"
+    shutil.copytree(folder, mixed)
+    lines = []
+    rows = small_world.split.rows
+    for number, lesion in enumerate(["mel_0", "nv_0", "bkl_0", "mel_9", "nv_9", "bkl_9"]):
+        for view, row in enumerate(rows.index[rows["lesion_id"] == lesion]):
+            picture = small_world.images.open()[row]
+            if number == 0 and view:  # not recognisable by itself
+                picture = np.random.default_rng(3).integers(0, 255, picture.shape, np.uint8)
+            elif number % 2:
+                picture = picture[:, ::-1]
+            (mixed / f"{lesion}_{view}.png").write_bytes(png(picture))
+            lines.append(f"{lesion}_{view},{rows['dx'].iloc[row]},{lesion}")
+    with (mixed / "labels.csv").open("a") as file:
+        file.write("\n" + "\n".join(lines))
+    return mixed
+
+
+@pytest.fixture(scope="module")
+def mixed(mixed_folder, decided, config, tmp_path_factory) -> ExternalReport:
+    external = read(mixed_folder, decided, tmp_path_factory.mktemp("work"))
+    return report_on(decided, external, config)
 
 
 def test_the_answers_are_those_on_the_test_split(report, small_report):
@@ -91,13 +158,96 @@ def test_a_subset_of_the_classes_is_enough(report):
 def test_what_cannot_be_used_is_listed_with_its_reason(report):
     assert report.summary.put_aside == 1
     assert report.put_aside["image_id"].tolist() == ["broken"]
+    assert report.summary.put_aside_reasons == {"unsupported_format": 1}
+    assert "Pictures and files that were not measured" in report.to_html()
+
+
+def test_pictures_that_the_model_has_seen_are_found_and_listed(mixed):
+    found = mixed.overlap.set_index("image_id")
+    kinds = {kind: sorted(found.index[found["kind"] == kind]) for kind in found["kind"].unique()}
+    assert kinds == {
+        "exact": ["bkl_0_0", "bkl_0_1", "mel_0_0", "nv_9_0", "nv_9_1"],
+        "near": ["bkl_9_0", "bkl_9_1", "mel_9_0", "mel_9_1", "nv_0_0", "nv_0_1"],
+        "same_lesion": ["mel_0_1"],
+    }
+    assert mixed.summary.overlap.counts["near"] == {"train": 2, "val": 4}
+    assert found["split"].tolist() == ["train" if "_0_" in name else "val" for name in found.index]
+    assert len(found) == 12
+
+
+def test_figures_are_without_pictures_that_the_model_has_seen(mixed, report):
+    assert mixed.summary.figures == report.summary.figures
+    assert mixed.summary.evidence == report.summary.evidence
+    assert mixed.summary.with_overlap.n_images == report.summary.figures.n_images + 12
+    assert report.summary.with_overlap is None
+    assert "12 pictures were seen in training" in mixed.to_html()
+    assert "With those seen in training" in mixed.to_html()
+    assert "No overlap with the training pictures found" in report.to_html()
+
+
+def test_answers_on_seen_pictures_are_given_and_marked(mixed):
+    marked = mixed.predictions[mixed.predictions["overlap"] != ""]
+    assert set(marked["image_id"]) == set(mixed.overlap["image_id"])
+    assert len(mixed.predictions) == mixed.summary.with_overlap.n_images
+
+
+def test_a_set_that_the_model_has_seen_altogether_is_refused(
+    decided, mixed_folder, config, tmp_path
+):
+    lines = (mixed_folder / "labels.csv").read_text().splitlines()
+    for path in mixed_folder.iterdir():
+        if path.name.startswith(("mel_", "nv_", "bkl_")):
+            shutil.copy(path, tmp_path / path.name)
+    (tmp_path / "labels.csv").write_text("\n".join([lines[0], *lines[-12:]]))
+    external = read(tmp_path, decided, tmp_path)
+    with pytest.raises(NothingUnseenError, match="every one of the 12 pictures of folder"):
+        report_on(decided, external, config)
+
+
+def test_a_bundle_without_hashes_says_that_overlap_was_not_checked(
+    decided, external, small_report, small_world, config, tmp_path
+):
+    old = small_world.bundle.with_decisions(
+        decided.contract.decisions, {OOD_FILE: small_report.reference}
+        if small_report.reference else {}, tmp_path / "old",
+    )  # fmt: skip
+    assert old.seen_path is None
+    found = report_on(old, external, config)
+    assert not found.summary.overlap.checked
+    page = found.to_html()
+    assert "not checked" in page
+    assert "No overlap" not in page
+
+
+def test_too_few_lesions_give_no_verdict_on_heat_maps_and_perturbations(decided, external, quick):
+    few = report_on(decided, external, quick)
+    assert len(external.table["lesion_id"].unique()) < quick.min_checked_lesions
+    assert few.summary.evidence.explanations is None
+    assert few.summary.evidence.robustness is None
+    page = few.to_html()
+    assert page.count("Too few pictures") == 2
+    assert "The maps" not in page
+
+
+def test_the_main_figures_stand_per_image_and_per_lesion(report):
+    page = report.to_html()
+    found = report.summary.evidence.discrimination
+    overall = page[page.index('id="overall"') : page.index('id="overlap"')]
+    for unit in (found.images, found.lesions):
+        estimate = unit.estimates["balanced_accuracy"]
+        assert f"{estimate.value:.3f} ({estimate.ci_low:.3f} to" in overall
+
+
+def test_only_the_classification_layer_is_said_to_have_been_shuffled(report):
+    assert not report.summary.evidence.explanations.randomisation.cascade
+    assert "the weights of the classification layer shuffled" in report.to_html()
 
 
 def test_the_report_appears_whole_and_is_never_overwritten(report, tmp_path):
     target = tmp_path / "deep" / "report"
     report.save(target)
     assert {path.name for path in target.iterdir()} == {
-        "report.html", "report.json", "predictions.csv", "put_aside.csv",
+        "report.html", "report.json", "predictions.csv", "put_aside.csv", "overlap.csv",
     }  # fmt: skip
     assert json.loads((target / "report.json").read_text())["model"] == "7"
     assert [path.name for path in target.parent.iterdir()] == ["report"]
@@ -109,7 +259,7 @@ def test_the_report_appears_whole_and_is_never_overwritten(report, tmp_path):
 
 def test_a_model_that_was_never_evaluated_is_refused(small_world, external, quick):
     with pytest.raises(NotEvaluatedError, match="without frozen decisions"):
-        evaluate_external(small_world.bundle, external, quick, data="x", model="y", seed=3)
+        report_on(small_world.bundle, external, quick)
 
 
 def test_the_command_measures_a_bundle(decided, folder, tmp_path, capsys, monkeypatch, quick):
@@ -120,8 +270,15 @@ def test_the_command_measures_a_bundle(decided, folder, tmp_path, capsys, monkey
         "--output", str(tmp_path / "out"),
     ]  # fmt: skip
     assert main(arguments) == 0
-    printed = capsys.readouterr().out
-    assert "36 pictures of 18 lesions, 1 put aside" in printed
+    printed = capsys.readouterr()
+    assert "36 pictures of 18 lesions, 1 put aside" in printed.out
+    assert "None of them is among" in printed.out
+    lines = printed.err.splitlines()
+    assert all(re.match(r"\d\d:\d\d:\d\d  \S", line) for line in lines)
+    stages = [line[10:].split()[0] for line in lines]
+    assert stages[:4] == ["fetching", "decoding", "looking", "running"]
+    assert stages[-1] == "writing"
+    assert not logging.getLogger("skin_lesion").handlers  # as it was before
     assert (tmp_path / "out" / "report.html").is_file()
     assert main(arguments) == 1
     assert "exists" in capsys.readouterr().err
@@ -133,6 +290,7 @@ def test_the_command_measures_a_bundle(decided, folder, tmp_path, capsys, monkey
         ({"--labels": "nowhere.csv"}, "cannot be read"),
         ({"--external": "nowhere"}, "does not exist"),
         ({"--map": "nevus"}, "expected NAME=CODE"),
+        ({"--seed": "-1"}, "seed is -1"),
     ],
 )
 def test_the_command_says_what_is_wrong(decided, folder, tmp_path, capsys, change, message):

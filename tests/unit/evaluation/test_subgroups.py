@@ -6,11 +6,13 @@ import pytest
 from PIL import Image
 from sklearn.metrics import recall_score, roc_auc_score
 
+from skin_lesion.data.manifest import Provenance
+from skin_lesion.data.terms import HAM10000, SYNTHETIC, UNKNOWN, Terms
 from skin_lesion.decisions import OperatingPoint
 from skin_lesion.evaluation.resampling import Resamples
 from skin_lesion.evaluation.sample import Sample
 from skin_lesion.evaluation.subgroup_plots import subgroup_forests
-from skin_lesion.evaluation.subgroups import SKIN_TONE_NOTE, age_bands, subgroups
+from skin_lesion.evaluation.subgroups import age_bands, skin_tone_note, subgroups
 from skin_lesion.labels import LABEL_INDEX, LABELS
 
 MEL, NV = LABEL_INDEX["mel"], LABEL_INDEX["nv"]
@@ -24,7 +26,7 @@ POINTS = tuple(
     )
     for target, threshold in (("melanoma", 0.2), ("malignant", 0.3))
 )
-LIMITS = {"min_images": 20, "min_positives": 5}
+LIMITS = {"min_images": 20, "min_positives": 5, "skin_tone": "not known"}
 
 
 def case(seed=0, lesions=300):
@@ -215,9 +217,30 @@ def test_without_positives_only_specificities_remain():
     assert reported == [f"{point.name}.specificity" for point in POINTS]
 
 
-def test_the_report_says_that_skin_tone_is_not_known():
-    assert measured(*case()).skin_tone == SKIN_TONE_NOTE
-    assert "skin tone" in SKIN_TONE_NOTE
+def origin(terms: Terms) -> Provenance:
+    return Provenance(
+        kind="local", source_height=450, source_width=600,
+        **{name: getattr(terms, name) for name in ("name", "licence", "citation", "synthetic")},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("where", "said", "unsaid"),
+    [
+        (origin(HAM10000), "Austria and Australia", "not known here"),
+        (origin(SYNTHETIC), "drawn", "Austria"),
+        (origin(UNKNOWN), "not known here", "Austria"),
+        (None, "not known here", "Austria"),
+    ],
+)
+def test_what_is_said_of_skin_tone_depends_on_the_data(where, said, unsaid):
+    note = skin_tone_note(where)
+    assert said in note
+    assert unsaid not in note
+
+
+def test_the_report_says_what_is_known_of_skin_tone():
+    assert measured(*case(), skin_tone="nothing").skin_tone == "nothing"
 
 
 def test_demographics_of_other_images_are_refused():

@@ -1,13 +1,18 @@
 """The contract of a bundle, across versions of the library."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from skin_lesion.decisions import Calibrator, Decisions
 from skin_lesion.modeling.bundle import (
     CONTRACT_VERSION,
+    EVALUATION_FILES,
+    OOD_FILE,
+    SEEN_FILE,
     SERVING_FILES,
     Contract,
     ContractError,
@@ -70,3 +75,63 @@ def test_a_newer_contract_is_refused_in_words(tmp_path: Path) -> None:
 def test_a_misspelt_field_is_refused_where_a_contract_is_made() -> None:
     with pytest.raises(ValueError, match="temprature"):
         Contract.model_validate(CONTRACT.model_dump() | {"temprature": 2.0})
+
+
+class Words:
+    """A file of a bundle, for want of a real one."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def save(self, path: Path) -> None:
+        path.write_text(self.text)
+
+
+DECISIONS = Decisions(calibrator=Calibrator(temperature=2.0))
+
+
+def test_every_file_that_evaluation_adds_goes_along_and_counts_in_the_hash(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    bundle = ModelBundle.open(written(tmp_path / "a"))
+    plain = bundle.with_decisions(DECISIONS, {}, tmp_path / "plain")
+    hashes = {plain.bundle_hash}
+    for number, name in enumerate(EVALUATION_FILES):
+        one = bundle.with_decisions(DECISIONS, {name: Words("x")}, tmp_path / str(number))
+        assert (one.path / name).read_text() == "x"
+        hashes.add(one.bundle_hash)
+    assert len(hashes) == 1 + len(EVALUATION_FILES)
+    assert plain.ood_path is None
+    assert plain.seen_path is None
+
+
+def test_files_of_an_earlier_evaluation_are_left_behind(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    bundle = ModelBundle.open(written(tmp_path / "a"))
+    first = bundle.with_decisions(
+        DECISIONS, {OOD_FILE: Words("x"), SEEN_FILE: Words("y")}, tmp_path / "first"
+    )
+    second = first.with_decisions(DECISIONS, {SEEN_FILE: Words("z")}, tmp_path / "second")
+    assert second.ood_path is None
+    assert second.seen_path is not None
+    assert second.seen_path.read_text() == "z"
+
+
+def test_a_bundle_from_before_a_file_was_added_keeps_its_hash(tmp_path: Path) -> None:
+    """Versions are found again by this hash: it is written down here as it always was."""
+    (tmp_path / "a").mkdir()
+    bundle = ModelBundle.open(written(tmp_path / "a"))
+    old = bundle.with_decisions(DECISIONS, {OOD_FILE: Words("x")}, tmp_path / "old")
+    names = sorted(["contract.json", "model.keras", *SERVING_FILES, "serving/ood.npz"])
+    lines = [
+        f"{name}\t{hashlib.sha256((old.path / name).read_bytes()).hexdigest()}\n" for name in names
+    ]
+    assert old.bundle_hash == hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert ModelBundle.open(old.path).seen_path is None
+
+
+def test_a_file_of_no_such_name_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    bundle = ModelBundle.open(written(tmp_path / "a"))
+    with pytest.raises(ValueError, match=r"serving/odd\.npz is no file of a bundle"):
+        bundle.with_decisions(DECISIONS, {"serving/odd.npz": Words("x")}, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
