@@ -12,7 +12,20 @@ from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
 # In the order in which a user meets them.
-NAMES = ("setup", "results", "rerun", "evaluate", "batch", "audit", "serve")
+NAMES = (
+    "setup",
+    "results",
+    "rerun",
+    "evaluate",
+    "compare",
+    "verify",
+    "promote",
+    "rollback",
+    "status",
+    "batch",
+    "audit",
+    "serve",
+)
 EXPECTED_ERRORS = (LookupError, ValueError, OSError, RuntimeError)
 
 

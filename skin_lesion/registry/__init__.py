@@ -12,6 +12,7 @@ from skin_lesion.registry.lookup import (
     open_bundle,
     production,
 )
+from skin_lesion.registry.measurements import run_name
 from skin_lesion.registry.packaging import input_example, serving_requirements, signature
 from skin_lesion.registry.promotion import (
     Promotion,
@@ -60,6 +61,7 @@ __all__ = [
     "register_bundle",
     "repair",
     "rollback",
+    "run_name",
     "serving_requirements",
     "signature",
     "status",

@@ -21,6 +21,24 @@ def measuring_run(version: RegisteredVersion) -> str:
     return version.tags.get(MEASURED_BY, version.run_id)
 
 
+def run_name(version: RegisteredVersion) -> str:
+    """Name of the run that registered a version, in MLflow and in ZenML alike.
+
+    Raises:
+        LookupError: The run is gone.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(mlflow.get_run(version.run_id).info.run_name)
+    except MlflowException as error:
+        raise LookupError(
+            f"run {version.run_id}, which registered version {version.version}, is gone: "
+            f"{error.message}"
+        ) from error
+
+
 def recorded_sample(version: RegisteredVersion) -> Sample:
     """The test images of a version with what it said of them.
 

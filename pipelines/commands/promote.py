@@ -1,0 +1,58 @@
+"""`skin-lesion promote`."""
+
+import argparse
+import getpass
+
+HELP = "put a version into production, if its gates, files and answers allow it"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("version", help="number or alias of the version")
+    parser.add_argument("--reason", default="", help="why; goes into the record")
+    parser.add_argument(
+        "--override", metavar="REASON", help="promote in spite of failed gates, for this reason"
+    )
+    add_user(parser)
+
+
+def add_user(parser: argparse.ArgumentParser) -> None:
+    """Declare who does it."""
+    parser.add_argument(
+        "--user", default=None, help="who it is that changes production (the name of the login)"
+    )
+
+
+def user_of(options: argparse.Namespace) -> str:
+    """Who does it.
+
+    Raises:
+        ValueError: Neither an argument nor the system says.
+    """
+    if options.user is not None:
+        return str(options.user)
+    try:
+        return getpass.getuser()
+    # As a number without a name, in some containers.
+    except (KeyError, OSError) as error:
+        raise ValueError(f"the system knows no name of this user ({error}); give --user") from error
+
+
+def run(options: argparse.Namespace) -> int:
+    """Promote, let the mirror follow, and say so."""
+    from pipelines.life_cycle import move_mirror
+    from skin_lesion.registry import promote
+
+    done = promote(
+        options.version, user=user_of(options), reason=options.reason, override=options.override
+    )
+    number = done.version.version
+    if done.change is None:
+        print(f"Version {number} is in production already; nothing was changed")
+    else:
+        print(f"Version {number} is in production: {done.change.sentence()}")
+        for reason in done.change.refused:
+            print(f"  in spite of: {reason}")
+    for sentence in move_mirror():
+        print(sentence)
+    return 0

@@ -1,0 +1,123 @@
+"""ZenML's stage `production`: a mirror of MLflow's alias `champion`, which alone is the truth.
+
+`register` writes into the metadata of ZenML's model version which version of MLflow it belongs to.
+A run that finds its bundle registered already makes another version in ZenML for the same one in
+MLflow, so several may belong to it; the newest of them is the mirror.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zenml.client import Client
+from zenml.enums import ModelStages
+
+from skin_lesion.registry import MODEL_NAME, Disagreement
+
+if TYPE_CHECKING:
+    from zenml.models import ModelVersionResponse
+
+_MODEL, _VERSION = "mlflow_model", "mlflow_version"
+_PAGE = 100
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """What ZenML says is in production.
+
+    Attributes:
+        zenml_version: Number of ZenML's version; None where none is in that stage.
+        mlflow_version: The version in MLflow that it belongs to; None where it names none.
+    """
+
+    zenml_version: int | None = None
+    mlflow_version: int | None = None
+
+
+def mirrored(name: str = MODEL_NAME) -> Mirror:
+    """Look into the mirror."""
+    for version in _versions(name):
+        if version.stage == ModelStages.PRODUCTION:
+            return Mirror(version.number, _linked(version, name))
+    return Mirror()
+
+
+def mirror_disagreement(
+    champion: int | None, mirror: Mirror, name: str = MODEL_NAME
+) -> Disagreement | None:
+    """What is wrong with the mirror; None where it shows what is in production.
+
+    Args:
+        champion: Number of the version in production, in MLflow.
+        mirror: What ZenML says.
+        name: Registered model.
+    """
+    if mirror.zenml_version is None:
+        if champion is None or _newest_linked(champion, name) is None:
+            return None  # there is nothing that could be shown
+        shows = "shows no version"
+    elif champion is not None and mirror.mlflow_version == champion:
+        return None
+    elif mirror.mlflow_version is None:
+        shows = f"shows its version {mirror.zenml_version}, which belongs to no version of MLflow"
+    else:
+        shows = (
+            f"shows its version {mirror.zenml_version}, which belongs to version "
+            f"{mirror.mlflow_version} of MLflow"
+        )
+    should = f"version {champion}" if champion is not None else "nothing"
+    return Disagreement(
+        code="mirror", text=f"ZenML's stage 'production' {shows}; {should} is in production."
+    )
+
+
+def follow(champion: int | None, name: str = MODEL_NAME) -> str | None:
+    """Make the mirror show what is in production.
+
+    Args:
+        champion: Number of the version in production, in MLflow; None where nothing is.
+        name: Registered model.
+
+    Returns:
+        What was done, in one sentence; None where there was nothing to do.
+    """
+    mirror = mirrored(name)
+    if mirror_disagreement(champion, mirror, name) is None:
+        return None
+    wanted = _newest_linked(champion, name) if champion is not None else None
+    if wanted is not None:
+        wanted.set_stage(ModelStages.PRODUCTION, force=True)
+        return f"ZenML's stage 'production' moved to its version {wanted.number}."
+    # No version of ZenML belongs to it, so none may claim to be in production.
+    for version in _versions(name):
+        if version.stage == ModelStages.PRODUCTION:
+            version.set_stage(ModelStages.ARCHIVED, force=True)
+    return f"ZenML's version {mirror.zenml_version} moved from 'production' to 'archived'."
+
+
+def _newest_linked(number: int, name: str) -> "ModelVersionResponse | None":
+    return next((one for one in _versions(name) if _linked(one, name) == number), None)
+
+
+def _linked(version: "ModelVersionResponse", name: str) -> int | None:
+    """The version in MLflow that one of ZenML belongs to."""
+    metadata = version.run_metadata
+    if metadata.get(_MODEL) != name or _VERSION not in metadata:
+        return None
+    return int(str(metadata[_VERSION]))
+
+
+def _versions(name: str) -> "Iterator[ModelVersionResponse]":
+    """ZenML's versions, the newest first."""
+    client = Client()
+    if not client.list_models(name=name).items:
+        return
+    number = 0
+    while True:
+        number += 1
+        page = client.list_model_versions(
+            model_name_or_id=name, sort_by="desc:number", page=number, size=_PAGE, hydrate=True
+        )
+        yield from page.items
+        if number >= page.total_pages:
+            return
