@@ -1,7 +1,7 @@
 """What `results_table.py` keeps of a finished pipeline run, and the checks that it is true."""
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from skin_lesion.checkout import processor
+from skin_lesion.evaluation.figures import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,7 @@ COMPARED = (
     "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "melanoma_auc",
 )  # fmt: skip
 RESAMPLES = 500
+OF_LESIONS = ("balanced_accuracy", "macro_f1", "melanoma_auc", "malignant_auc")
 
 
 class Baseline(BaseModel):
@@ -84,10 +86,11 @@ class Recorded(BaseModel):
         config: Configuration, relative to the root.
         commit: Commit of the project that ran.
         machine: Processor and number of cores.
-        minutes: Wall time of the whole pipeline run, nothing from the cache.
-        report: Its `evaluation/report.json`.
+        minutes: Time that its steps took where each did its work, all epochs of training included.
+        report: Its `evaluation/report.json`, without the evidence.
         dirty: Whether files differed from that commit; None where the run did not note it.
         comparison: The run beside a baseline; None where it was not compared.
+        evidence: What `evidence_of` picks from the report; None in a run recorded before it was.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -99,6 +102,7 @@ class Recorded(BaseModel):
     report: dict[str, Any]
     dirty: bool | None = None
     comparison: Comparison | None = None
+    evidence: dict[str, Estimate] | None = None
 
     @property
     def command(self) -> str:
@@ -116,7 +120,7 @@ def record(config: str, run_name: str | None, baseline: Path | None = None) -> R
 
     Raises:
         ValueError: What would be recorded is not true of the run: it is not one of this
-            configuration on real images, other code trained it, or a part of it was done before.
+            configuration on real images, or other code trained it.
     """
     run = find_run(run_name)
     asked = yaml.safe_load((ROOT / config).read_text(encoding="utf-8"))
@@ -126,7 +130,7 @@ def record(config: str, run_name: str | None, baseline: Path | None = None) -> R
         for name, step in asked.get("steps", {}).items()
     ):
         raise ValueError(f"Run {run.name} did not run {config}: its parameters are others")
-    minutes = minutes_of_whole_run(run)
+    minutes = minutes_of_work(run)
     refuse_other_code(run.name, output(run, "finetune_train", "bundle").contract.code_version)
     report: EvaluationReport = output(run, "evaluate", "evaluation")
     if report.summary.synthetic_only:
@@ -144,6 +148,7 @@ def record(config: str, run_name: str | None, baseline: Path | None = None) -> R
         minutes=round(minutes, 1),
         report=report.summary.model_dump(mode="json", exclude={"evidence"}),
         comparison=comparison,
+        evidence=evidence_of(report.summary),
     )
 
 
@@ -168,35 +173,72 @@ def output(run: "PipelineRunResponse", step: str, name: str) -> Any:
     return run.steps[step].outputs[name][0].load()
 
 
-def minutes_of_whole_run(run: "PipelineRunResponse") -> float:
-    """Wall time of a run that did all of its work itself.
+def minutes_of_work(run: "PipelineRunResponse") -> float:
+    """Time of all steps, each where it did its work.
+
+    A step from the cache counts as long as it took when it ran, and a phase of training that was
+    resumed as long as all of its epochs took.
 
     Raises:
-        ValueError: It has not finished, took a step from the cache, or resumed training.
+        ValueError: A step has not finished.
     """
-    from zenml.enums import ExecutionStatus
+    from zenml.client import Client
 
-    cached = sorted(n for n, step in run.steps.items() if step.status == ExecutionStatus.CACHED)
-    if cached:
-        raise ValueError(
-            f"Run {run.name} took {', '.join(cached)} from the cache; record the run that did the work"
-        )
-    if run.start_time is None or run.end_time is None:
-        raise ValueError(f"Run {run.name} has not finished")
-    seconds = (run.end_time - run.start_time).total_seconds()
+    seconds = {}
+    for name, step in run.steps.items():
+        original = step.original_step_run_id
+        worked = Client().get_run_step(original) if original else step
+        if worked.start_time is None or worked.end_time is None:
+            raise ValueError(f"Run {run.name} has not finished: {name} has no end")
+        seconds[name] = (worked.end_time - worked.start_time).total_seconds()
     phases = (("warmup_train", "warmup_history"), ("finetune_train", "finetune_history"))
-    refuse_resumed(run.name, seconds, [output(run, step, name) for step, name in phases])
-    return seconds / 60
+    histories = {step: output(run, step, name) for step, name in phases}
+    return sum(whole_seconds(seconds, histories).values()) / 60
 
 
-def refuse_resumed(name: str, seconds: float, histories: Sequence["History"]) -> None:
-    """Raise where a run was shorter than its epochs: some came from a checkpoint."""
-    trained = sum(record.seconds for history in histories for record in history.records)
-    if seconds < trained:
-        raise ValueError(
-            f"Run {name} took {seconds:.0f} s, but its epochs took {trained:.0f} s: it resumed from "
-            "checkpoints, and its time says nothing; record a run that trained from the start"
-        )
+def whole_seconds(
+    seconds: Mapping[str, float], histories: Mapping[str, "History"]
+) -> dict[str, float]:
+    """Time of each step; of a phase of training at least that of its epochs.
+
+    Args:
+        seconds: How long each step ran.
+        histories: Of the steps that train.
+    """
+    trained = {
+        name: sum(record.seconds for record in history.records)
+        for name, history in histories.items()
+    }
+    return {name: max(took, trained.get(name, 0.0)) for name, took in seconds.items()}
+
+
+def evidence_of(summary: "ReportSummary") -> dict[str, Estimate]:
+    """The figures of the test split that a clinician asks for first, by name."""
+    evidence, lesions = summary.evidence, summary.evidence.discrimination.lesions.estimates
+    found = {f"lesions.{name}": lesions[name] for name in OF_LESIONS}
+    for one in evidence.operating_points:
+        flags = one.figures
+        found |= {
+            f"{one.point.name}.sensitivity": flags.lesion_sensitivity,
+            f"{one.point.name}.specificity": flags.lesion_specificity,
+            f"{one.point.name}.ppv": flags.ppv,
+            f"{one.point.name}.npv": flags.npv,
+        }
+    found["ece_before"], found["ece"] = (
+        evidence.calibration.before.ece,
+        evidence.calibration.after.ece,
+    )
+    if evidence.prediction_sets:
+        found["sets.coverage"] = evidence.prediction_sets.coverage
+        found["sets.mean_size"] = evidence.prediction_sets.mean_size
+    if evidence.refusals and summary.decisions.ood:
+        found["refused"] = evidence.refusals.refused
+        chosen = evidence.refusals.separations.get(summary.decisions.ood.score)
+        if chosen is not None and "crops" in chosen.auroc:
+            found["outliers.auroc"] = chosen.auroc["crops"]
+    if evidence.explanations and evidence.explanations.deletion:
+        found["deletion.better"] = evidence.explanations.deletion.better_deletion
+    return found
 
 
 def refuse_other_code(name: str, trained_with: str) -> None:

@@ -55,6 +55,8 @@ class Language:
         compared: The same about the baselines.
         rows: (field of the report, words).
         classes: Heading of the table of classes.
+        evidence_head: Heading of the table of evidence.
+        evidence: (name in the record, words).
         benchmarks: Heading of the table of benchmarks.
         ratios: What each benchmark compares, and whether it wants `≤` or `≥` its bound, by its name.
     """
@@ -70,6 +72,8 @@ class Language:
     compared: str
     rows: tuple[tuple[str, str], ...]
     classes: tuple[str, ...]
+    evidence_head: tuple[str, str, str]
+    evidence: tuple[tuple[str, str], ...]
     benchmarks: tuple[str, ...]
     ratios: dict[str, tuple[str, str]]
 
@@ -107,6 +111,32 @@ ENGLISH = Language(
         ("ece", "Calibration error (ECE)"),
     ),
     classes=("Class (test)", "Images", "Precision", "Recall", "F1", "AUC"),
+    evidence_head=("On the test split, everything frozen on validation", "Figure", "95 % interval"),
+    evidence=(
+        ("lesions.melanoma_auc", "Melanoma AUC, one picture a lesion"),
+        ("lesions.malignant_auc", "Malignant AUC, one picture a lesion"),
+        ("lesions.balanced_accuracy", "Balanced accuracy, one picture a lesion"),
+        ("lesions.macro_f1", "Macro F1, one picture a lesion"),
+        (
+            "melanoma_sensitivity_95.sensitivity",
+            "Melanoma, frozen for 95 % sensitivity: sensitivity (lesions)",
+        ),
+        ("melanoma_sensitivity_95.specificity", "… specificity (lesions)"),
+        ("melanoma_sensitivity_95.ppv", "… PPV at this prevalence"),
+        ("melanoma_sensitivity_95.npv", "… NPV"),
+        (
+            "malignant_sensitivity_95.sensitivity",
+            "Malignant, frozen for 95 % sensitivity: sensitivity (lesions)",
+        ),
+        ("malignant_sensitivity_95.specificity", "… specificity (lesions)"),
+        ("ece_before", "Calibration error (ECE) before calibration"),
+        ("ece", "… after calibration"),
+        ("sets.coverage", "Prediction sets (90 %): hold the true class"),
+        ("sets.mean_size", "… mean number of classes"),
+        ("refused", "Pictures refused as “cannot assess”"),
+        ("outliers.auroc", "AUROC against crops of photographs without a lesion"),
+        ("deletion.better", "Melanomas whose heat-map beats random deletion"),
+    ),
     benchmarks=("Benchmark", "Median ratio", "Wanted", "Repeat it with"),
     ratios={
         "ingest": ("Time of ingestion / a bare loop that does the same to each image", "≤"),
@@ -147,6 +177,36 @@ SPANISH = Language(
         ("ece", "Error de calibración (ECE)"),
     ),
     classes=("Clase (prueba)", "Imágenes", "Precisión", "Sensibilidad", "F1", "AUC"),
+    evidence_head=(
+        "En la partición de prueba, todo fijado en validación",
+        "Cifra",
+        "Intervalo del 95 %",
+    ),
+    evidence=(
+        ("lesions.melanoma_auc", "AUC de melanoma, una imagen por lesión"),
+        ("lesions.malignant_auc", "AUC de malignidad, una imagen por lesión"),
+        ("lesions.balanced_accuracy", "Exactitud equilibrada, una imagen por lesión"),
+        ("lesions.macro_f1", "F1 macro, una imagen por lesión"),
+        (
+            "melanoma_sensitivity_95.sensitivity",
+            "Melanoma, fijado para una sensibilidad del 95 %: sensibilidad (lesiones)",
+        ),
+        ("melanoma_sensitivity_95.specificity", "… especificidad (lesiones)"),
+        ("melanoma_sensitivity_95.ppv", "… VPP con esta prevalencia"),
+        ("melanoma_sensitivity_95.npv", "… VPN"),
+        (
+            "malignant_sensitivity_95.sensitivity",
+            "Maligno, fijado para una sensibilidad del 95 %: sensibilidad (lesiones)",
+        ),
+        ("malignant_sensitivity_95.specificity", "… especificidad (lesiones)"),
+        ("ece_before", "Error de calibración (ECE) antes de calibrar"),
+        ("ece", "… después de calibrar"),
+        ("sets.coverage", "Conjuntos de predicción (90 %): contienen la clase verdadera"),
+        ("sets.mean_size", "… número medio de clases"),
+        ("refused", "Imágenes rechazadas como «no se puede valorar»"),
+        ("outliers.auroc", "AUROC frente a recortes de fotografías sin lesión"),
+        ("deletion.better", "Melanomas cuyo mapa de calor supera el borrado al azar"),
+    ),
     benchmarks=("Medición", "Razón mediana", "Se pide", "Se repite con"),
     ratios={
         "ingest": ("Tiempo de la ingesta / un bucle simple que hace lo mismo a cada imagen", "≤"),
@@ -204,6 +264,18 @@ def verdict(compared: Comparison, baseline: int, name: str) -> str:
     return figure if no_worse is None else f"{figure} {'✓' if no_worse else '✗'}"
 
 
+def evidence(result: Recorded, language: Language) -> list[str]:
+    """What a clinician asks for first; nothing where the run was recorded without it."""
+    if result.evidence is None:
+        return []
+    rows = [
+        (words, number(found.value), f"{number(found.ci_low)}–{number(found.ci_high)}")
+        for name, words in language.evidence
+        if (found := result.evidence.get(name)) is not None
+    ]
+    return [*table(language.evidence_head, rows), ""]
+
+
 def section(result: Recorded, language: Language) -> str:
     """One run in Markdown."""
     report, test = result.report, result.report["test"]
@@ -230,6 +302,7 @@ def section(result: Recorded, language: Language) -> str:
             "",
             *table(language.classes, classes),
             "",
+            *evidence(result, language),
             f"{language.repeat} `{result.command}`.",
         ]
     )
