@@ -19,9 +19,19 @@ from skin_lesion.ood import UNLIKE_TRAINING, OodReference
 from skin_lesion.ood import score as ood_scores
 from skin_lesion.prediction import HeatMap, Prediction, Status, Versions
 from skin_lesion.quality import Quality, judge, measure
-from skin_lesion.serving_model import Outputs, ServingModel, batches
+from skin_lesion.serving_model import Outputs, Precision, ServingModel, batches
 
-__all__ = ["HeatMap", "Outputs", "Prediction", "Predictor", "ServingModel", "Status", "Versions"]
+__all__ = [
+    "PREDICTED",
+    "HeatMap",
+    "Outputs",
+    "Precision",
+    "Prediction",
+    "Predictor",
+    "ServingModel",
+    "Status",
+    "Versions",
+]
 
 PREDICTED = "predicted"
 
@@ -36,6 +46,7 @@ class Predictor:
         *,
         version: str | None = None,
         threads: int | None = None,
+        precision: Precision = "float32",
     ) -> None:
         """Load a bundle.
 
@@ -45,14 +56,22 @@ class Predictor:
             version: What the caller calls this model, such as its number in the registry; every
                 answer repeats it.
             threads: Threads of a forward pass; None takes every core.
+            precision: Of the computation. The model's thresholds and figures are those of
+                `float32`; `skin_lesion.precision` tells what `bfloat16` changes.
+
+        Raises:
+            ValueError: The bundle does not keep its contract.
+            RuntimeError: This processor has no `bfloat16`.
         """
         self.contract = bundle.contract
         contract = (bundle.path / "contract.json").read_bytes()
-        self.versions = Versions(bundle.bundle_hash, hashlib.sha256(contract).hexdigest(), version)
+        self.versions = Versions(
+            bundle.bundle_hash, hashlib.sha256(contract).hexdigest(), version, precision
+        )
         self._decisions = bundle.contract.decisions or Decisions(
             calibrator=bundle.contract.calibrator
         )
-        self._model = ServingModel.load(bundle, threads)
+        self._model = ServingModel.load(bundle, threads, precision)
         self._reference = OodReference.load(bundle.ood_path) if bundle.ood_path else None
         self._batch_size = batch_size
         self._spec = PixelSpec(

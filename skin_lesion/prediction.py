@@ -22,11 +22,13 @@ class Versions:
         bundle: SHA-256 of the bundle, `ModelBundle.bundle_hash`.
         contract: SHA-256 of its `contract.json`, which holds every threshold.
         model: Version of the model as whoever loaded it calls it; None where it has none.
+        precision: Of the computation; `float32` unless whoever loaded it asked for another.
     """
 
     bundle: str
     contract: str
     model: str | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 @dataclass(frozen=True)

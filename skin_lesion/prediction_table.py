@@ -40,6 +40,7 @@ COLUMN_KINDS: Mapping[str, Kind] = MappingProxyType(
         "bundle_hash": "text",
         "contract_hash": "text",
         "several_frames": "flag",
+        "precision": "text",
     }
 )
 COLUMNS: tuple[str, ...] = tuple(COLUMN_KINDS)
@@ -67,6 +68,7 @@ def row(prediction: Prediction) -> dict[str, Cell]:
         "image_sha256": prediction.image_sha256,
         **_of_versions(versions),
         "several_frames": prediction.several_frames,
+        "precision": None if versions is None else versions.precision,
     }
 
 

@@ -1,9 +1,9 @@
 """The network of a bundle on OpenVINO; imports neither TensorFlow nor Keras."""
 
-import threading
+import queue
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,13 @@ from skin_lesion.modeling.bundle import Contract, ModelBundle
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, InferRequest
+
+Precision = Literal["float32", "bfloat16"]
+
+_HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
+# Passes that may be under way at once. A pass has every core to itself, so more would only take
+# more memory; the second one copies its pictures while the first computes.
+_REQUESTS = 2
 
 
 @dataclass(frozen=True)
@@ -47,28 +54,39 @@ class ServingModel:
         self.contract = contract
         self.kernel = kernel
         self._compiled = compiled
-        # An infer request holds the buffers of one forward pass, so no two threads may share one.
-        self._requests = threading.local()
+        # A request holds the buffers of one forward pass, so no two threads may share one.
+        self._free: queue.SimpleQueue[InferRequest] = queue.SimpleQueue()
+        for _ in range(_REQUESTS):
+            self._free.put(compiled.create_infer_request())
 
     @classmethod
-    def load(cls, bundle: ModelBundle, threads: int | None = None) -> "ServingModel":
-        """Compile a bundle's export for this CPU, in float32 on every machine.
+    def load(
+        cls, bundle: ModelBundle, threads: int | None = None, precision: Precision = "float32"
+    ) -> "ServingModel":
+        """Compile a bundle's export for this CPU.
 
         Args:
             bundle: The model.
             threads: Threads of a forward pass; None takes every core, which is too many where
                 several processes share them.
+            precision: Of the computation. Every figure of a model was measured in `float32`;
+                `skin_lesion.precision` tells what `bfloat16` changes.
 
         Raises:
             ValueError: The bundle's labels are not ours, or its export does not keep the contract.
+            RuntimeError: This processor has no `bfloat16`.
         """
         from openvino import Core
 
         contract = bundle.contract
         if contract.labels != LABELS:
             raise ValueError(f"{bundle.path} predicts {contract.labels}; expected {LABELS}")
+        if precision == "bfloat16" and not has_bfloat16():
+            raise RuntimeError(
+                "precision is 'bfloat16', and this processor cannot compute in it; take 'float32'"
+            )
         # The hint matters: newer CPUs would silently compute in bfloat16 and give other figures.
-        hints: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32"}
+        hints: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": _HINTS[precision]}
         if threads is not None:
             # Pinned threads of two processes could come to share one core and leave others idle.
             hints |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
@@ -113,11 +131,17 @@ class ServingModel:
         pooled = np.empty((len(pixels), len(self.kernel)), np.float32)
         maps: list[NDArray[np.float32]] = []
         for rows in batches(len(pixels), batch_size):
-            result = self._request().infer([np.ascontiguousarray(pixels[rows])])
-            logits[rows] = result["logits"]
-            pooled[rows] = result["features"].mean(axis=(1, 2))
-            if with_features:
-                maps.append(result["features"])
+            batch = np.ascontiguousarray(pixels[rows])
+            request = self._free.get()
+            try:
+                # Shared: what comes out lies in the request's buffers until its next pass.
+                result = request.infer([batch], share_inputs=True, share_outputs=True)
+                logits[rows] = result["logits"]
+                pooled[rows] = result["features"].mean(axis=(1, 2))
+                if with_features:
+                    maps.append(result["features"].copy())
+            finally:
+                self._free.put(request)
         if not np.isfinite(logits).all():
             raise ValueError("the model gave logits that are not finite; its weights are broken")
         if not with_features:
@@ -126,11 +150,12 @@ class ServingModel:
             raise ValueError("got no pictures; feature maps need at least one")
         return Outputs(logits, pooled, np.concatenate(maps))
 
-    def _request(self) -> "InferRequest":
-        if not hasattr(self._requests, "value"):
-            self._requests.value = self._compiled.create_infer_request()
-        request: InferRequest = self._requests.value
-        return request
+
+def has_bfloat16() -> bool:
+    """Whether this processor computes in bfloat16 by itself."""
+    from openvino import Core
+
+    return "BF16" in Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def batches(count: int, size: int) -> Iterator[slice]:

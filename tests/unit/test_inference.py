@@ -101,7 +101,7 @@ def test_logits_that_are_not_finite_are_an_error(small_world, pixels):
         def create_infer_request(self):
             return self
 
-        def infer(self, inputs):
+        def infer(self, inputs, **_):
             count = len(inputs[0])
             return {
                 "logits": np.full((count, 7), np.nan, np.float32),

@@ -51,6 +51,7 @@ def test_the_columns_of_the_contract_come_first_and_none_is_renamed() -> None:
         "quality_brightness", "quality_dark_share", "quality_bright_share", "quality_contrast",
         "quality_skin_likeness", "quality_short_side", "quality_aspect", "ood_score",
         "unlike_training", "image_sha256", "model_version", "bundle_hash", "contract_hash", "several_frames",
+        "precision",
     )  # fmt: skip
 
 
