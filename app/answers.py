@@ -39,6 +39,7 @@ _PICTURE: JsonDict = {
     },
     "ood_score": 0.74,
     "unlike_training": False,
+    "several_frames": False,
     "image_sha256": "c41d8e20" * 8,
     "model_version": "3",
     "bundle_hash": _MODEL["bundle_hash"],
@@ -55,6 +56,7 @@ _UNREADABLE: JsonDict = dict.fromkeys(_PICTURE) | {
     "contract_hash": _MODEL["contract_hash"],
     "audit_id": 1042,
 }
+EXAMPLE: JsonDict = {"notice": NOTICE, "model": _MODEL, "predictions": [_PICTURE, _UNREADABLE]}
 
 
 class Answer(BaseModel):
@@ -105,6 +107,7 @@ class PictureAnswer(Answer):
         quality: Measures of the picture.
         ood_score: How unlike the training pictures it is.
         unlike_training: Whether that is more than the model accepts.
+        several_frames: Whether the file holds several frames, of which the first was judged.
         image_sha256: SHA-256 of the file.
         model_version: Version in the registry that spoke.
         bundle_hash: SHA-256 of its files.
@@ -112,6 +115,9 @@ class PictureAnswer(Answer):
         heat_map: Where it was asked for.
         audit_id: Row of the audit log that holds this answer; null where no log is kept.
     """
+
+    # A column that is appended to the layout is told before it is documented here.
+    model_config = ConfigDict(extra="allow")
 
     status: Status
     reason: str | None
@@ -124,6 +130,7 @@ class PictureAnswer(Answer):
     quality: dict[str, float] | None
     ood_score: float | None
     unlike_training: bool | None
+    several_frames: bool | None
     image_sha256: str | None
     model_version: str | None
     bundle_hash: str | None
@@ -169,14 +176,6 @@ class PredictAnswer(Answer):
         model: Which model speaks.
         predictions: The answers.
     """
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"notice": NOTICE, "model": _MODEL, "predictions": [_PICTURE, _UNREADABLE]}
-            ]
-        }
-    )
 
     notice: str = NOTICE
     model: ServedModel

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 import skin_lesion
 from app.access_log import AccessLog
 from app.admission import Admission
-from app.answers import NOTICE, Alive, PredictAnswer, Problem, Ready, VersionAnswer
+from app.answers import EXAMPLE, NOTICE, Alive, PredictAnswer, Problem, Ready, VersionAnswer
 from app.judging import NotRecordedError, judge
 from app.model_store import ModelStore, NotReadyError, Served
 from app.security import Client, Guard, RefusedError
@@ -93,7 +93,7 @@ def create_app(
     )
     app.add_middleware(AccessLog)
     _answer_problems(app, config)
-    _require_identification(app, guard)
+    _complete_openapi(app, guard)
 
     async def identified(request: Request) -> Client:
         peer = request.client.host if request.client else None
@@ -210,12 +210,13 @@ def _answer_problems(app: FastAPI, config: ServeConfig) -> None:
         app.add_exception_handler(kind, handler)
 
 
-def _require_identification(app: FastAPI, guard: Guard) -> None:
-    """Say in the OpenAPI document how to identify oneself."""
+def _complete_openapi(app: FastAPI, guard: Guard) -> None:
+    """Add to the OpenAPI document what FastAPI leaves out: examples with nulls, keys and tokens."""
     plain = app.openapi
 
-    def described() -> dict[str, Any]:
+    def complete() -> dict[str, Any]:
         document = plain()
+        document["components"]["schemas"]["PredictAnswer"]["examples"] = [EXAMPLE]
         schemes = guard.schemes()
         if schemes:
             document["components"]["securitySchemes"] = schemes
@@ -224,7 +225,7 @@ def _require_identification(app: FastAPI, guard: Guard) -> None:
                     operation["security"] = [{name: []} for name in schemes]
         return document
 
-    app.openapi = described  # type: ignore[method-assign]
+    app.openapi = complete  # type: ignore[method-assign]
 
 
 def _documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

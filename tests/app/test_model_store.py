@@ -5,16 +5,15 @@ import shutil
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app.model_store import ModelStore, NotReadyError
 from skin_lesion.modeling.bundle import ModelBundle
-from skin_lesion.registry import RegisteredVersion
 from skin_lesion.settings import ModelStoreConfig
-from tests.app.conftest import Registry
+from tests.app.conftest import Alias, Registry, wait_for
 
 
 @pytest.fixture
@@ -23,50 +22,6 @@ def store(registry: Registry, tmp_path: Path) -> Iterator[ModelStore]:
     registry.promote(1)
     yield ModelStore(ModelStoreConfig(cache=str(tmp_path / "cache"), retry_seconds=0.0))
     registry.promote(1)
-
-
-def registered(version: int, bundle: ModelBundle, bundle_hash: str = "") -> RegisteredVersion:
-    return RegisteredVersion(
-        name="skin-lesion-classifier",
-        version=version,
-        uri="models:/m-0",
-        bundle_hash=bundle_hash or bundle.bundle_hash,
-        run_id="run",
-        created=False,
-        tags={},
-    )
-
-
-class Alias:
-    """A registry that says and hands out what a test wants."""
-
-    def __init__(self, bundle: ModelBundle) -> None:
-        self.version: RegisteredVersion | None = registered(1, bundle)
-        self.bundles = {1: bundle}
-        self.look_fails: Exception | None = None
-        self.spoil: Callable[[Path], None] = lambda _: None
-        self.fetched: list[int] = []
-
-    def look(self) -> RegisteredVersion | None:
-        if self.look_fails:
-            raise self.look_fails
-        return self.version
-
-    def fetch(self, version: RegisteredVersion, folder: Path) -> ModelBundle:
-        self.fetched.append(version.version)
-        target = folder / "bundle"
-        shutil.copytree(self.bundles[version.version].path, target)
-        self.spoil(target)
-        return ModelBundle.open(target)
-
-    def point_to(self, version: int, bundle: ModelBundle, bundle_hash: str = "") -> None:
-        self.bundles[version] = bundle
-        self.version = registered(version, bundle, bundle_hash)
-
-
-@pytest.fixture
-def alias(bundles: dict[int, ModelBundle]) -> Alias:
-    return Alias(bundles[1])
 
 
 @pytest.fixture
@@ -292,10 +247,3 @@ def test_a_folder_of_its_own_is_removed_in_the_end(alias) -> None:
     assert folder.is_dir()
     store.stop()
     assert not folder.exists()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that in time"
-        time.sleep(0.02)
