@@ -6,7 +6,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from skin_lesion.data.pages import mark, table
-from skin_lesion.evaluation.figures import Figures
+from skin_lesion.evaluation.figures import Estimate, Figures
+from skin_lesion.evaluation.wording import number, with_interval
 
 SYNTHETIC_NOTICE = (
     "The model has seen only computer-drawn pictures: passing these gates says that the pipeline "
@@ -116,8 +117,8 @@ def _figure(check: GateCheck) -> str:
     if check.value is None:
         return "none"
     if check.ci_low is None or check.ci_high is None:
-        return f"{check.value:.3f}"
-    return f"{check.value:.3f} ({check.ci_low:.3f} to {check.ci_high:.3f})"
+        return number(check.value)
+    return with_interval(Estimate(value=check.value, ci_low=check.ci_low, ci_high=check.ci_high))
 
 
 def _limit(check: GateCheck) -> str:

@@ -4,30 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from skin_lesion.evaluation.cards.facts import CardFacts
-from skin_lesion.evaluation.figures import Figures
+from skin_lesion.evaluation.cards.places import Evidence
 
 Status = Literal["reported", "partly", "not reported", "not applicable"]
 STATUSES: tuple[Status, ...] = ("reported", "partly", "not reported", "not applicable")
-Place = Literal["model_card", "data_sheet", "report", "readme", "data_notice"]
-PLACE_NAMES: dict[Place, str] = {
-    "model_card": "Model card",
-    "data_sheet": "Data sheet",
-    "report": "Report",
-    "readme": "README",
-    "data_notice": "Data notice",
-}
-
-
-class Evidence(Figures):
-    """Where the answer can be checked.
-
-    Attributes:
-        place: Which document.
-        section: Its heading; empty means the whole document.
-    """
-
-    place: Place
-    section: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +38,11 @@ def sheet(section: str) -> Evidence:
 def readme(section: str) -> Evidence:
     """A section of the README."""
     return Evidence(place="readme", section=section)
+
+
+def report(section: str) -> Evidence:
+    """A section of the evaluation report."""
+    return Evidence(place="report", section=section)
 
 
 def not_measured(what: str, section: str) -> Answer:

@@ -1,8 +1,9 @@
 """Answers about the data, shared by all reporting guides."""
 
 from skin_lesion.data.split_table import SPLITS
-from skin_lesion.evaluation.cards.answers import Answer, Evidence, Status, card, of_patients, sheet
+from skin_lesion.evaluation.cards.answers import Answer, Status, card, of_patients, sheet
 from skin_lesion.evaluation.cards.facts import CardFacts
+from skin_lesion.evaluation.cards.places import Evidence
 from skin_lesion.labels import LABELS
 
 
@@ -87,18 +88,6 @@ def metadata(facts: CardFacts) -> Answer:
     )
 
 
-def demographics_by_split(facts: CardFacts) -> Answer:
-    """Facts about the patients in each split."""
-    return of_patients(
-        facts,
-        Answer(
-            "partly",
-            "Diagnoses are given for each split; age, sex and body site for the whole data set only.",
-            sheet("Who is in it"),
-        ),
-    )
-
-
 def skin_tone(facts: CardFacts) -> Answer:
     """Skin colour."""
     return of_patients(
@@ -132,7 +121,7 @@ def partitions(facts: CardFacts) -> Answer:
     leaks = facts.leaks
     return Answer(
         "reported",
-        f"By lesion group, stratified by class; {leaks.lesions_crossing} lesions and "
+        f"By lesion group, stratified by class; {leaks.lesions_crossing} lesion ids and "
         f"{leaks.duplicates_crossing} confirmed duplicate pairs in more than one split.",
         card("Splits"),
     )
@@ -154,7 +143,7 @@ def disjointness(facts: CardFacts) -> Answer:
 def sample_sizes(facts: CardFacts) -> Answer:
     """Size of each split."""
     sizes = ", ".join(
-        f"{name} {facts.images(name):,} images of {facts.lesions(name):,} lesions"
+        f"{name} {facts.images(name):,} images of {facts.lesions(name):,} lesion ids"
         for name in SPLITS
     )
     return Answer("reported", f"Sizes: {sizes}.", card("Splits"))
@@ -224,17 +213,6 @@ def inclusion(facts: CardFacts) -> Answer:
             "single pictures unknown.",
             sheet("Collection"),
         ),
-    )
-
-
-def subsets(facts: CardFacts) -> Answer:
-    """Which part of the data was used, and what was left out."""
-    total = sum(row.images for row in facts.splits)
-    return Answer(
-        "reported",
-        f"{total:,} images are in the splits; {facts.data.quarantined:,} were put aside, each with "
-        "its reason.",
-        sheet("Put aside"),
     )
 
 

@@ -1,13 +1,15 @@
 """Answers about the model and how it does, shared by all reporting guides."""
 
+from skin_lesion.data.split_table import SPLITS
 from skin_lesion.evaluation.cards.answers import (
     Answer,
-    Evidence,
     card,
     not_measured,
     readme,
 )
 from skin_lesion.evaluation.cards.facts import CardFacts
+from skin_lesion.evaluation.cards.places import Evidence
+from skin_lesion.evaluation.wording import METHOD_NAMES, counted, with_interval
 
 
 def identification(facts: CardFacts) -> Answer:
@@ -57,7 +59,8 @@ def development(facts: CardFacts) -> Answer:
         )
     return Answer(
         "reported",
-        f"{training.epochs} epochs, seed {training.seed}, {training.minutes:.0f} minutes; code "
+        f"{counted(training.epochs, 'epoch')}, seed {training.seed}, "
+        f"{counted(round(training.minutes), 'minute')}; code "
         f"{facts.identity.code_version}.",
         card("Training"),
     )
@@ -108,11 +111,73 @@ def ensembling(facts: CardFacts) -> Answer:
 
 
 def imbalance(facts: CardFacts) -> Answer:
-    """Unequal classes, and calibration afterwards."""
+    """Unequal classes: how unequal, what was done, and calibration afterwards."""
     if facts.training is None:
         return not_measured("How unequal classes were met", "Training")
-    after = "not calibrated" if facts.calibration is None else f"then {facts.calibration.method}"
-    return Answer("reported", f"{facts.training.imbalance}; {after}.", card("Training"))
+    sizes = {row.label: row.images for row in facts.splits if row.split == "train"}
+    most, least = max(sizes, key=sizes.__getitem__), min(sizes, key=sizes.__getitem__)
+    fit = facts.calibration
+    after = (
+        "The probabilities were not calibrated afterwards."
+        if fit is None
+        else f"Since that shifts the probabilities, they were calibrated afterwards on validation, at "
+        f"its own mix of classes, by {METHOD_NAMES[fit.method]}: on test the calibration error went "
+        f"from {with_interval(fit.ece_before)} to {with_interval(fit.ece_after)}."
+    )
+    return Answer(
+        "reported",
+        f"In training {most} has {sizes[most]:,} images and {least} {sizes[least]:,}. Met by: "
+        f"{facts.training.imbalance}. {after}",
+        card("Training"),
+    )
+
+
+def analysis(facts: CardFacts) -> Answer:
+    """How the data were used, how the model was built, and how it was measured."""
+    shares = " / ".join(f"{facts.images(name):,}" for name in SPLITS)
+    training = facts.training
+    built = (
+        "how it was trained was not recorded"
+        if training is None
+        else f"{counted(training.epochs, 'epoch')}, validation chose epoch {training.epoch_kept}"
+    )
+    frozen = [
+        "" if facts.calibration is None else METHOD_NAMES[facts.calibration.method],
+        "" if not facts.operating_points else counted(len(facts.operating_points), "threshold"),
+        "" if facts.cannot_assess is None else "limits on what gets an answer",
+    ]
+    decided = ", ".join(part for part in frozen if part)
+    return Answer(
+        "partly",
+        f"Training, validation and test {shares} images, whole lesion groups apart. A "
+        f"{facts.model.backbone}: {built}. "
+        + (f"On validation, cross-fitted over lesions: {decided}. " if decided else "")
+        + (
+            ""
+            if facts.test is None
+            else "On test, which decides nothing: discrimination, calibration and "
+            "net benefit, with intervals from a bootstrap over lesion groups. "
+        )
+        + "No search over settings is part of the run, and differences between clinics cannot be looked "
+        "at, since no picture says where it is from.",
+        card("Training"),
+    )
+
+
+def specification(facts: CardFacts) -> Answer:
+    """The whole model, such that others can run it."""
+    identity, model = facts.identity, facts.model
+    if identity.version is None:
+        return Answer("partly", "The model is described, but not registered yet.", card("Model"))
+    return Answer(
+        "reported",
+        f"MLflow holds the whole model as version {identity.version} of {identity.name}: weights, "
+        f"serving export, and a contract with input ({model.input_height} × {model.input_width} "
+        f"pixels), calibration, thresholds and limits; bundle {identity.bundle_hash[:12]}…. Run by "
+        f"mlflow.pyfunc.load_model('models:/{identity.name}/{identity.version}'). Who may have it is "
+        f"bound by the licence of the pictures ({facts.data.licence}).",
+        card("Model"),
+    )
 
 
 def predictors(facts: CardFacts) -> Answer:

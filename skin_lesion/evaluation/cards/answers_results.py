@@ -2,13 +2,13 @@
 
 from skin_lesion.evaluation.cards.answers import (
     Answer,
-    Evidence,
     card,
     not_measured,
     readme,
+    report,
 )
 from skin_lesion.evaluation.cards.facts import CardFacts
-from skin_lesion.evaluation.cards.writing import estimate
+from skin_lesion.evaluation.wording import OUTLIER_NAMES, asked_for, counted, named, with_interval
 
 _HEADLINE = {
     "balanced_accuracy": "balanced accuracy",
@@ -30,7 +30,7 @@ def metrics(facts: CardFacts) -> Answer:
 def performance(facts: CardFacts) -> Answer:
     """Overall figures."""
     known = [
-        f"{title} {estimate(facts.test[name])}"
+        f"{title} {with_interval(facts.test[name])}"
         for name, title in _HEADLINE.items()
         if facts.test is not None and name in facts.test
     ]
@@ -57,8 +57,9 @@ def operating_points(facts: CardFacts) -> Answer:
     first = facts.operating_points[0]
     return Answer(
         "reported",
-        f"Thresholds frozen on validation: {len(facts.operating_points)}; at {first.name} "
-        f"sensitivity {estimate(first.sensitivity)}, specificity {estimate(first.specificity)}.",
+        f"Thresholds frozen on validation: {len(facts.operating_points)}; for "
+        f"{asked_for(first.target, first.criterion, first.goal)} the "
+        f"sensitivity {with_interval(first.sensitivity)}, specificity {with_interval(first.specificity)}.",
         card("Operating points"),
     )
 
@@ -77,8 +78,9 @@ def out_of_distribution(facts: CardFacts) -> Answer:
     worst = min(gate.foreign_refused, key=lambda kind: gate.foreign_refused[kind].value or 0.0)
     return Answer(
         "reported",
-        f"Kinds of foreign pictures shown: {len(gate.foreign_refused)}; least often refused: {worst}, "
-        f"{estimate(gate.foreign_refused[worst])}.",
+        f"Kinds of foreign pictures shown: {len(gate.foreign_refused)}; least often refused: "
+        f"{named(OUTLIER_NAMES, worst).lower()}, "
+        f"{with_interval(gate.foreign_refused[worst])}.",
         card("Cannot assess"),
     )
 
@@ -90,7 +92,7 @@ def bad_input(facts: CardFacts) -> Answer:
     return Answer(
         "reported",
         f"Limits on picture quality: {len(facts.cannot_assess.quality)}; outside them there is no "
-        f"answer. Answered on test: {estimate(facts.cannot_assess.accepted_share)}.",
+        f"answer. Answered on test: {with_interval(facts.cannot_assess.accepted_share)}.",
         card("Cannot assess"),
     )
 
@@ -105,7 +107,7 @@ def robustness(facts: CardFacts) -> Answer:
     return Answer(
         "reported",
         f"Disturbances tried: {len(facts.robustness)}; worst: {fall.disturbance}, {fall.figure} from "
-        f"{estimate(fall.clean)} to {estimate(fall.disturbed)}.",
+        f"{with_interval(fall.clean)} to {with_interval(fall.disturbed)}.",
         card("Robustness"),
     )
 
@@ -128,9 +130,9 @@ def failures(facts: CardFacts) -> Answer:
         return Answer("not reported", "Wrong answers were not looked at in this run.", None)
     return Answer(
         "partly",
-        f"{facts.failures_shown} wrong answers are shown as pictures; no dermatologist has judged "
-        "them.",
-        Evidence(place="report"),
+        f"{counted(facts.failures_shown, 'wrong answer')} shown as pictures, the surest of each class; "
+        "no dermatologist has judged them.",
+        report("Gallery"),
     )
 
 

@@ -1,33 +1,24 @@
 """The reporting guides filled in for one model, what is not met included."""
 
-from skin_lesion.evaluation.cards.answers import PLACE_NAMES, STATUSES, Evidence, Status
+from skin_lesion.data.pages import anchor
+from skin_lesion.evaluation.cards.answers import STATUSES, Status
 from skin_lesion.evaluation.cards.facts import CardFacts
 from skin_lesion.evaluation.cards.guides import CLAIM, CLEAR_DERM, TRIPOD_AI, Guide
+from skin_lesion.evaluation.cards.places import Evidence, Places
 from skin_lesion.evaluation.cards.writing import (
     banner,
     document,
     plain,
     section,
-    slug,
     table,
     to_html,
 )
 from skin_lesion.evaluation.figures import Figures
 
 _NOTE = (
-    "Topics are paraphrased; the numbering follows the papers. *Partly* and *not reported* mean what "
-    "they say: an item is not met by saying why it is not."
+    "Topics are paraphrased. *Partly* and *not reported* mean what they say: an item is not met by "
+    "saying why it is not."
 )
-
-
-class Places(Figures):
-    """Addresses of the documents that are linked to, relative to the page; None links nothing."""
-
-    model_card: str | None
-    data_sheet: str | None
-    report: str | None
-    readme: str | None
-    data_notice: str | None
 
 
 class ChecklistItem(Figures):
@@ -35,7 +26,7 @@ class ChecklistItem(Figures):
 
     Attributes:
         part: Part of the guide.
-        number: Number in the paper.
+        number: Its number.
         topic: What it asks for.
         status: How far it is met.
         evidence: Where the answer can be checked; None where there is nothing to point at.
@@ -56,11 +47,13 @@ class Checklist(Figures):
     Attributes:
         name: Of the guide.
         source: Where the guide is from.
+        numbering: Whose the numbers of the items are.
         items: In its order.
     """
 
     name: str
     source: str
+    numbering: str
     items: tuple[ChecklistItem, ...]
 
     def count(self, status: Status) -> int:
@@ -84,7 +77,9 @@ def fill_in(guide: Guide, facts: CardFacts) -> Checklist:
                     answer=answer.text,
                 )
             )
-    return Checklist(name=guide.name, source=guide.source, items=tuple(items))
+    return Checklist(
+        name=guide.name, source=guide.source, numbering=guide.numbering, items=tuple(items)
+    )
 
 
 def checklists(facts: CardFacts) -> tuple[Checklist, ...]:
@@ -97,14 +92,14 @@ def checklists_markdown(facts: CardFacts, places: Places) -> str:
 
     Args:
         facts: The model.
-        places: Addresses of the other documents.
+        places: The other documents, as they lie around this one.
     """
     filled = checklists(facts)
     overview = table(
         ["Guide", "Items", *(status.capitalize() for status in STATUSES)],
         [
             [
-                f"[{plain(one.name)}](#{slug(one.name)})",
+                f"[{plain(one.name)}](#{anchor(one.name)})",
                 str(len(one.items)),
                 *(str(one.count(status)) for status in STATUSES),
             ]
@@ -112,7 +107,12 @@ def checklists_markdown(facts: CardFacts, places: Places) -> str:
         ],
         numbers=1 + len(STATUSES),
     )
-    parts = [banner(facts.data.synthetic), _NOTE, overview]
+    parts = [
+        banner(facts.data.synthetic),
+        places.see_also("model_card", "data_sheet", "gates", "report"),
+        _NOTE,
+        overview,
+    ]
     return document(
         f"Reporting checklists: {plain(facts.identity.name)}",
         [*parts, *(_written(one, places) for one in filled)],
@@ -130,20 +130,10 @@ def _written(one: Checklist, places: Places) -> str:
         rows.append(["", f"**{plain(part)}**", "", "", ""])
         rows += [_row(item, places) for item in one.items if item.part == part]
     head = ["No.", "Item", "Status", "Answer", "Where"]
-    return section(one.name, plain(one.source) + ".", table(head, rows))
+    return section(one.name, f"{plain(one.source)}. {plain(one.numbering)}", table(head, rows))
 
 
 def _row(item: ChecklistItem, places: Places) -> list[str]:
     status = item.status if item.status in ("reported", "not applicable") else f"**{item.status}**"
-    where = "–" if item.evidence is None else _link(item.evidence, places)
+    where = "–" if item.evidence is None else places.refer(item.evidence)
     return [str(item.number), plain(item.topic), status, plain(item.answer), where]
-
-
-def _link(evidence: Evidence, places: Places) -> str:
-    name = PLACE_NAMES[evidence.place]
-    text = f"{name}: {evidence.section}" if evidence.section else name
-    address: str | None = getattr(places, evidence.place)
-    if address is None:
-        return plain(text)
-    anchor = f"#{slug(evidence.section)}" if evidence.section else ""
-    return f"[{plain(text)}](<{address}{anchor}>)"

@@ -1,13 +1,15 @@
 """The data sheet (Gebru et al., "Datasheets for Datasets", Commun. ACM 64(12), 2021)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
 from skin_lesion.data.manifest import Manifest
 from skin_lesion.data.split_table import SPLITS, SplitTable
-from skin_lesion.evaluation.cards.facts import DataFacts, count_splits
+from skin_lesion.evaluation.cards.facts_data import DataFacts, count_people, count_splits
 from skin_lesion.evaluation.cards.model_card import LICENCE_TEXT
+from skin_lesion.evaluation.cards.places import Places
+from skin_lesion.evaluation.cards.sections import PeopleRow
 from skin_lesion.evaluation.cards.writing import (
     banner,
     bullets,
@@ -63,18 +65,20 @@ _COLLECTION = {
 }
 
 
-def data_sheet(manifest: Manifest, split: SplitTable) -> str:
+def data_sheet(manifest: Manifest, split: SplitTable, places: Places) -> str:
     """The data sheet in Markdown.
 
     Args:
         manifest: The data set.
         split: How it was shared out.
+        places: The other documents, as they lie around this one.
     """
     data = DataFacts.of(manifest)
     return document(
         f"Data sheet: {plain(data.name)}",
         [
             banner(data.synthetic),
+            places.see_also("model_card", "checklists", "report"),
             section("Motivation", _MOTIVATION[data.kind]),
             section("Composition", *_composition(manifest, data)),
             section("How the diagnoses were made", *_diagnoses(manifest)),
@@ -83,6 +87,7 @@ def data_sheet(manifest: Manifest, split: SplitTable) -> str:
             section("Preprocessing", bullets(_preprocessing(manifest))),
             section("Put aside", *_quarantine(manifest)),
             section("Splits", *_splits(split)),
+            section("Who is in each split", *_people_by_split(manifest, split)),
             section("Uses", bullets(_uses(data))),
             section("Licence and distribution", *_licence(data)),
             section("Maintenance", bullets(_maintenance(manifest, split, data))),
@@ -90,9 +95,9 @@ def data_sheet(manifest: Manifest, split: SplitTable) -> str:
     )
 
 
-def data_sheet_html(manifest: Manifest, split: SplitTable) -> str:
+def data_sheet_html(manifest: Manifest, split: SplitTable, places: Places) -> str:
     """The data sheet as one page."""
-    return to_html(data_sheet(manifest, split))
+    return to_html(data_sheet(manifest, split, places))
 
 
 def _composition(manifest: Manifest, data: DataFacts) -> list[str]:
@@ -110,10 +115,9 @@ def _composition(manifest: Manifest, data: DataFacts) -> list[str]:
     n_lesions = images["lesion_id"].nunique()
     several = int((images["lesion_id"].value_counts() > 1).sum())
     return [
-        f"{len(images):,} usable images of {n_lesions:,} lesions; {several:,} lesions have more than "
-        f"one image. Source pictures of {data.source_height} × {data.source_width} pixels (median "
-        "height × width), each with one diagnosis.",
-        table(["Class", "Images", "Lesions", "Share of images"], rows, numbers=3),
+        f"{len(images):,} usable images of {n_lesions:,} lesion ids; {several:,} ids have more than one "
+        f"image. Each picture has one diagnosis. Pictures of {data.source_size}.",
+        table(["Class", "Images", "Lesion ids", "Share of images"], rows, numbers=3),
     ]
 
 
@@ -199,13 +203,63 @@ def _splits(split: SplitTable) -> list[str]:
     ]
     report = split.leak_report
     return [
-        "Shared out by lesion group, with about the same share of each class everywhere. In brackets: "
-        "lesions.",
-        table(["Class", "Train", "Validation", "Test"], rows, numbers=3),
+        "Shared out by lesion group, with about the same share of each class everywhere. A group holds "
+        "one lesion id, or several whose pictures are nearly identical. In brackets: lesion ids.",
+        table(["Class", "Train", "Validation", "Test"], [*rows, *_totals(split)], numbers=3),
         f"Checked afterwards: {report.groups_crossing} lesion groups and "
         f"{report.duplicates_crossing} confirmed duplicate pairs in more than one split. Patients "
         "cannot be kept apart, since no patient id exists.",
     ]
+
+
+def _totals(split: SplitTable) -> list[list[str]]:
+    grouped = split.rows.groupby("split")
+    counts = {
+        "Images": grouped.size(),
+        "Lesion ids": grouped["lesion_id"].nunique(),
+        "Lesion groups": grouped["group"].nunique(),
+    }
+    return [
+        [f"**{title}**", *(f"**{int(found.get(name, 0)):,}**" for name in SPLITS)]
+        for title, found in counts.items()
+    ]
+
+
+def _people_by_split(manifest: Manifest, split: SplitTable) -> list[str]:
+    rows = count_people(manifest, split)
+
+    def cells(write: Callable[[PeopleRow], str]) -> list[str]:
+        return [write(row) for row in rows]
+
+    return [
+        table(
+            ["Images, unless said otherwise", "Train", "Validation", "Test"],
+            [
+                ["Number", *cells(lambda row: f"{row.images:,}")],
+                ["Lesion groups", *cells(lambda row: f"{row.lesion_groups:,}")],
+                ["Of a malignant class", *cells(lambda row: f"{row.malignant:.1%}")],
+                ["Age in years: median (quartiles)", *cells(_age)],
+                ["Age known", *cells(lambda row: f"{row.age_known:,}")],
+                ["Of women, where the sex is known", *cells(lambda row: _share(row.female))],
+                ["Sex known", *cells(lambda row: f"{row.sex_known:,}")],
+                ["Confirmed by histopathology", *cells(lambda row: _share(row.histology))],
+            ],
+            numbers=3,
+        ),
+        "Counted over images, since no patient id exists: a person with several pictures counts as "
+        "often.",
+    ]
+
+
+def _age(row: PeopleRow) -> str:
+    if row.age is None:
+        return "not known"
+    median, low, high = row.age
+    return f"{median:.0f} ({low:.0f} to {high:.0f})"
+
+
+def _share(share: float | None) -> str:
+    return "not known" if share is None else f"{share:.1%}"
 
 
 def _uses(data: DataFacts) -> list[str]:

@@ -4,18 +4,15 @@ A section that was not measured is None and has to be given as None: leaving one
 would make a card claim that nothing was measured.
 """
 
-from typing import Literal
-
-import pandas as pd
-
-from skin_lesion.data.manifest import Manifest
-from skin_lesion.data.split_table import SPLITS, LeakReport, SplitName, SplitTable
-from skin_lesion.data.terms import HAM10000
+from skin_lesion.data.split_table import LeakReport, SplitName
+from skin_lesion.evaluation.cards.facts_data import DataFacts
 from skin_lesion.evaluation.cards.sections import (
+    BandRow,
     CalibrationFacts,
     CannotAssessFacts,
     ChangeEntry,
     ClassRow,
+    PeopleRow,
     PointRow,
     PredictionSetFacts,
     RobustnessRow,
@@ -25,9 +22,6 @@ from skin_lesion.evaluation.cards.sections import (
 )
 from skin_lesion.evaluation.figures import Estimate, Figures
 from skin_lesion.evaluation.gate_report import GateReport
-from skin_lesion.labels import LABELS, MALIGNANT
-
-DataKind = Literal["ham10000", "synthetic", "unknown"]
 
 
 class Identity(Figures):
@@ -37,7 +31,8 @@ class Identity(Figures):
         name: Registered name.
         version: Version in the registry; None before it has one.
         date: Day it was evaluated, as YYYY-MM-DD.
-        bundle_hash: Bundle that was measured.
+        trained_hash: Bundle as it was trained, without decisions: the one that was measured.
+        bundle_hash: The same with its decisions: the one that is registered and served.
         data_fingerprint: Manifest it was trained on.
         split_hash: Split it was trained and tested on.
         run_id: MLflow run that trained it; None outside a tracked run.
@@ -47,63 +42,12 @@ class Identity(Figures):
     name: str
     version: int | None
     date: str
+    trained_hash: str
     bundle_hash: str
     data_fingerprint: str
     split_hash: str
     run_id: str | None
     code_version: str
-
-
-class DataFacts(Figures):
-    """The data set.
-
-    Attributes:
-        name: Its name.
-        licence: SPDX-like identifier; "unknown" where nothing tells it.
-        citation: How to cite it.
-        synthetic: True where no picture shows a real patient.
-        source_height: Median height of the source pictures in pixels.
-        source_width: Median width.
-        histology_share: Share of the images whose diagnosis rests on histopathology; None where the
-            table does not say.
-        malignant_histology_share: The same for the images of malignant classes.
-        quarantined: Images put aside.
-    """
-
-    name: str
-    licence: str
-    citation: str
-    synthetic: bool
-    source_height: int
-    source_width: int
-    histology_share: float | None
-    malignant_histology_share: float | None
-    quarantined: int
-
-    @classmethod
-    def of(cls, manifest: Manifest) -> "DataFacts":
-        """Read them from the manifest."""
-        origin = manifest.provenance
-        return cls(
-            name=origin.name,
-            licence=origin.licence,
-            citation=origin.citation,
-            synthetic=origin.synthetic,
-            source_height=origin.source_height,
-            source_width=origin.source_width,
-            histology_share=_histology_share(manifest.images),
-            malignant_histology_share=_histology_share(
-                manifest.images[manifest.images["dx"].isin(MALIGNANT)]
-            ),
-            quarantined=len(manifest.quarantine),
-        )
-
-    @property
-    def kind(self) -> DataKind:
-        """What is known of it beyond these fields."""
-        if self.synthetic:
-            return "synthetic"
-        return "ham10000" if self.name == HAM10000.name else "unknown"
 
 
 class ModelFacts(Figures):
@@ -157,11 +101,13 @@ class CardFacts(Figures):
         model: The network.
         training: How it was trained.
         splits: Images and lesions of each class in each split.
+        people: Whose lesions each split holds, training first.
         leaks: What was checked on the split.
         test: Overall figures on the test split by name, such as `macro_f1`.
         classes: Figures of each class.
         operating_points: Frozen thresholds and what they do.
         calibration: Before and after.
+        confidence: Bands of confidence, from high to low.
         cannot_assess: When there is no answer.
         prediction_sets: Their coverage.
         subgroups: By sex, age band and site.
@@ -177,11 +123,13 @@ class CardFacts(Figures):
     model: ModelFacts
     training: TrainingFacts | None
     splits: tuple[SplitCount, ...]
+    people: tuple[PeopleRow, ...]
     leaks: LeakReport | None
     test: dict[str, Estimate] | None
     classes: tuple[ClassRow, ...] | None
     operating_points: tuple[PointRow, ...] | None
     calibration: CalibrationFacts | None
+    confidence: tuple[BandRow, ...] | None
     cannot_assess: CannotAssessFacts | None
     prediction_sets: PredictionSetFacts | None
     subgroups: tuple[SubgroupRow, ...] | None
@@ -196,27 +144,9 @@ class CardFacts(Figures):
         return sum(row.images for row in self.splits if row.split == split)
 
     def lesions(self, split: SplitName) -> int:
-        """Lesions of a split."""
+        """Lesion ids of a split."""
         return sum(row.lesions for row in self.splits if row.split == split)
 
-
-def count_splits(split: SplitTable) -> tuple[SplitCount, ...]:
-    """Images and lesions of each class in each split, absent ones as 0."""
-    grouped = split.rows.groupby(["split", "dx"])
-    images, lesions = grouped.size(), grouped["lesion_id"].nunique()
-    return tuple(
-        SplitCount(
-            split=name,
-            label=label,
-            images=int(images.get((name, label), 0)),
-            lesions=int(lesions.get((name, label), 0)),
-        )
-        for name in SPLITS
-        for label in LABELS
-    )
-
-
-def _histology_share(images: pd.DataFrame) -> float | None:
-    if "dx_type" not in images or images.empty:
-        return None
-    return float((images["dx_type"] == "histo").mean())
+    def groups(self, split: SplitName) -> int:
+        """Lesion groups of a split: ids with near-identical pictures are one."""
+        return sum(row.lesion_groups for row in self.people if row.split == split)

@@ -8,48 +8,27 @@ from skin_lesion.checkout import processor
 from skin_lesion.data.augment import AugmentationPlan
 from skin_lesion.data.manifest import Manifest
 from skin_lesion.data.split_table import SplitTable
-from skin_lesion.evaluation.cards.facts import (
-    CardFacts,
-    DataFacts,
-    Identity,
-    ModelFacts,
-    TrainingFacts,
-    count_splits,
-)
-from skin_lesion.evaluation.cards.sections import (
-    CalibrationFacts,
-    CannotAssessFacts,
-    ChangeEntry,
-    ClassRow,
-    PointRow,
-    PredictionSetFacts,
-    RobustnessRow,
-    SanityRow,
-    SubgroupRow,
-)
-from skin_lesion.evaluation.evidence import Evidence
-from skin_lesion.evaluation.figures import Estimate
+from skin_lesion.evaluation.cards import measured
+from skin_lesion.evaluation.cards.facts import CardFacts, Identity, ModelFacts, TrainingFacts
+from skin_lesion.evaluation.cards.facts_data import DataFacts, count_people, count_splits
+from skin_lesion.evaluation.cards.sections import ChangeEntry
 from skin_lesion.evaluation.gate_report import GateReport
 from skin_lesion.evaluation.summary import ReportSummary
-from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.modeling.history import History
 
+# Accuracy comes late: with two naevi in three pictures it flatters.
 _OVERALL = (
-    "accuracy",
     "balanced_accuracy",
     "macro_f1",
-    "weighted_f1",
-    "macro_auc",
     "melanoma_auc",
     "malignant_auc",
+    "macro_auc",
+    "weighted_f1",
+    "accuracy",
     "brier",
     "ece",
 )
-_SUBGROUP_FIGURES = {
-    "malignant_auc": "Malignant AUC",
-    "melanoma_sensitivity_95.sensitivity": "Melanoma sensitivity",
-}
 
 
 @dataclass(frozen=True)
@@ -90,6 +69,7 @@ def card_facts(run: Run) -> CardFacts:
             name=run.name,
             version=run.version,
             date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+            trained_hash=run.summary.bundle_hash,
             bundle_hash=run.bundle.bundle_hash,
             data_fingerprint=contract.data_fingerprint,
             split_hash=contract.split_hash,
@@ -107,16 +87,18 @@ def card_facts(run: Run) -> CardFacts:
         ),
         training=_training(run),
         splits=count_splits(run.split),
+        people=count_people(run.manifest, run.split),
         leaks=run.split.leak_report,
         test={name: evidence.discrimination.images.estimates[name] for name in _OVERALL},
-        classes=_classes(run.summary),
-        operating_points=_points(evidence),
-        calibration=_calibration(run.summary),
-        cannot_assess=_cannot_assess(run.summary),
-        prediction_sets=_sets(evidence),
-        subgroups=_subgroups(evidence),
-        robustness=_robustness(evidence),
-        explanations=_explanations(evidence),
+        classes=measured.classes(run.summary),
+        operating_points=measured.points(evidence),
+        calibration=measured.calibration(run.summary),
+        confidence=measured.confidence(evidence),
+        cannot_assess=measured.cannot_assess(run.summary),
+        prediction_sets=measured.sets(evidence),
+        subgroups=measured.subgroups(evidence),
+        robustness=measured.robustness(evidence),
+        explanations=measured.explanations(evidence),
         failures_shown=sum(len(one.missed) for one in evidence.gallery.values()),
         gate=run.gate,
         changes=run.changes,
@@ -164,145 +146,3 @@ def _augmentation(plan: AugmentationPlan | None) -> str:
         f"{policy.translation:g}, brightness {policy.brightness:g}, contrast {policy.contrast:g}, "
         f"saturation {policy.saturation:g}{mixed}"
     )
-
-
-def _classes(summary: ReportSummary) -> tuple[ClassRow, ...]:
-    found = summary.evidence.discrimination.images
-    return tuple(
-        ClassRow(
-            label=label,
-            **{
-                name: found.estimates[f"per_class.{label}.{name}"]
-                for name in ("precision", "recall", "f1", "auc")
-            },
-            images=summary.test.per_class[label].n,
-            lesions=found.class_lesions[label],
-        )
-        for label in LABELS
-    )
-
-
-def _points(evidence: Evidence) -> tuple[PointRow, ...]:
-    return tuple(
-        PointRow(
-            **one.point.model_dump(),
-            sensitivity=one.figures.sensitivity,
-            specificity=one.figures.specificity,
-            ppv=one.figures.ppv,
-            npv=one.figures.npv,
-        )
-        for one in evidence.operating_points
-    )
-
-
-def _calibration(summary: ReportSummary) -> CalibrationFacts:
-    pair = summary.evidence.calibration
-    return CalibrationFacts(
-        method=summary.freezing.calibration.method,
-        identified=summary.freezing.calibration.identified,
-        ece_before=pair.before.ece,
-        ece_after=pair.after.ece,
-        brier_before=pair.before.brier,
-        brier_after=pair.after.brier,
-    )
-
-
-def _cannot_assess(summary: ReportSummary) -> CannotAssessFacts | None:
-    refusals, gate = summary.evidence.refusals, summary.decisions.ood
-    if refusals is None:
-        return None
-    return CannotAssessFacts(
-        quality=dict(summary.decisions.quality),
-        ood_score=gate.score if gate else None,
-        ood_threshold=gate.threshold if gate else None,
-        accepted_share=_rest(refusals.refused),
-        accepted_accuracy=refusals.accepted.accuracy,
-        foreign_refused={kind: one.refused for kind, one in refusals.outliers.items()},
-    )
-
-
-def _rest(share: Estimate) -> Estimate:
-    """One minus a share."""
-    if share.value is None:
-        return share
-    if share.ci_low is None or share.ci_high is None:
-        return Estimate(value=1 - share.value)
-    return Estimate(value=1 - share.value, ci_low=1 - share.ci_high, ci_high=1 - share.ci_low)
-
-
-def _sets(evidence: Evidence) -> PredictionSetFacts | None:
-    found = evidence.prediction_sets
-    if found is None:
-        return None
-    return PredictionSetFacts(
-        promised=found.promised,
-        coverage=found.coverage,
-        class_coverage={label: one.coverage for label, one in found.per_class.items()},
-        mean_size=found.mean_size.value or 0.0,
-        unsupported=tuple(label for label, one in found.per_class.items() if not one.supported),
-    )
-
-
-def _subgroups(evidence: Evidence) -> tuple[SubgroupRow, ...] | None:
-    found = evidence.subgroups
-    if found is None:
-        return None
-    return tuple(
-        SubgroupRow(
-            attribute=attribute.name,
-            name=group.name,
-            images=group.n_images,
-            lesions=group.n_lesions,
-            figures={title: group.figure(name) for name, title in _SUBGROUP_FIGURES.items()},
-            indicative=group.too_few,
-        )
-        for attribute in found.attributes
-        for group in attribute.groups
-    )
-
-
-def _robustness(evidence: Evidence) -> tuple[RobustnessRow, ...] | None:
-    found = evidence.robustness
-    if found is None:
-        return None
-    rows = []
-    for one in found.perturbations.values():
-        worst = one.strengths[-1]
-        rows.append(
-            RobustnessRow(
-                disturbance=f"{one.title} ({worst.amount:g} {one.unit})",
-                figure="balanced accuracy",
-                clean=found.clean.balanced_accuracy,
-                disturbed=worst.scores.balanced_accuracy,
-                changed_answers=worst.changed_predictions,
-            )
-        )
-    return tuple(rows)
-
-
-def _explanations(evidence: Evidence) -> tuple[SanityRow, ...] | None:
-    found = evidence.explanations
-    if found is None:
-        return None
-    last = (found.randomisation.cascade or (found.randomisation.head,))[-1]
-    rows = [
-        SanityRow(
-            name="Similarity to the maps of a network with shuffled weights",
-            figure=last.rank_correlation,
-            meaning="Rank correlation; near 0 means that the maps depend on the weights.",
-        )
-    ]
-    if found.deletion is not None:
-        rows += [
-            SanityRow(
-                name="Melanomas in which hiding what the map points at beats random order",
-                figure=found.deletion.better_deletion,
-                meaning=f"A share; at least {found.deletion.goal:.0%} was asked.",
-            ),
-            SanityRow(
-                name="Melanomas in which it beats hiding from the centre outwards",
-                figure=found.deletion.better_than_centre,
-                meaning="A share; one half means no better than looking at the middle.",
-            ),
-        ]
-    return tuple(rows)

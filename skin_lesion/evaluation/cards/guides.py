@@ -1,8 +1,9 @@
 """The reporting guides, item by item: number, topic, and which answer is given.
 
-Topics are paraphrased; the numbering follows the papers:
+Topics are paraphrased. The guides:
 
-* CLEAR Derm: Daneshjou et al., JAMA Dermatol. 158(1):90-96, 2022.
+* CLEAR Derm: Daneshjou et al., JAMA Dermatol. 158(1):90-96, 2022. Its table was not at hand when this
+  was written: four parts and 25 items are as published, their order within a part is ours.
 * CLAIM, 2024 update: Tejani et al., Radiol. Artif. Intell. 6(4):e240300, 2024.
 * TRIPOD+AI: Collins et al., BMJ 385:e078378, 2024; its sub-items are taken together.
 """
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from skin_lesion.evaluation.cards import answers_data as data
+from skin_lesion.evaluation.cards import answers_flow as flow
 from skin_lesion.evaluation.cards import answers_labels as labels
 from skin_lesion.evaluation.cards import answers_model as model
 from skin_lesion.evaluation.cards import answers_results as results
@@ -27,17 +29,21 @@ class Guide:
     Attributes:
         name: What it is called.
         source: Where it is from.
+        numbering: Whose the numbers of the items are.
         parts: Its parts in order; items are numbered through from 1.
     """
 
     name: str
     source: str
+    numbering: str
     parts: dict[str, tuple[Item, ...]]
 
 
 CLEAR_DERM = Guide(
     "CLEAR Derm",
     "Daneshjou et al., JAMA Dermatology 158(1):90–96 (2022), 25 items",
+    "The paper's own table could not be consulted when this list was made: the numbers and the order "
+    "of the items are ours, and may differ from the paper's.",
     {
         "Data": (
             ("Image types", data.image_types),
@@ -78,6 +84,7 @@ CLEAR_DERM = Guide(
 CLAIM = Guide(
     "CLAIM",
     "Tejani et al., Radiology: Artificial Intelligence 6(4):e240300 (2024 update), 44 items",
+    "Numbered as in the paper.",
     {
         "Title, abstract and introduction": (
             ("Identification as a study of AI, with the technology", model.identification),
@@ -91,7 +98,7 @@ CLAIM = Guide(
             ("Data sources", data.referenced),
             ("Inclusion and exclusion criteria", data.inclusion),
             ("Preprocessing", data.preprocessing),
-            ("Selection of data subsets", data.subsets),
+            ("Selection of data subsets", flow.subsets),
             ("De-identification", data.deidentification),
             ("Missing data", data.missing_data),
             ("Image acquisition protocol", data.acquisition),
@@ -124,8 +131,8 @@ CLAIM = Guide(
             ("Clinical trial registration", model.registration),
         ),
         "Results": (
-            ("Numbers included and excluded", data.subsets),
-            ("Characteristics of the cases in each partition", data.demographics_by_split),
+            ("Numbers included and excluded", flow.flow),
+            ("Characteristics of the cases in each partition", flow.characteristics),
             ("Performance with uncertainty", results.performance),
             ("Diagnostic performance and its precision", results.operating_points),
             ("Analysis of failures", results.failures),
@@ -143,6 +150,7 @@ CLAIM = Guide(
 TRIPOD_AI = Guide(
     "TRIPOD+AI",
     "Collins et al., BMJ 385:e078378 (2024), 27 items, sub-items taken together",
+    "Numbered as in the paper; an answer speaks for all sub-items of its number.",
     {
         "Title, abstract and introduction": (
             ("Title", model.identification),
@@ -158,7 +166,7 @@ TRIPOD_AI = Guide(
             ("Predictors", model.predictors),
             ("Sample size", data.sample_size_reason),
             ("Missing data", data.missing_data),
-            ("Analytical methods", data.partitions),
+            ("Analytical methods", model.analysis),
             ("Class imbalance", model.imbalance),
             ("Fairness", results.fairness),
             ("Model output and thresholds", results.operating_points),
@@ -170,9 +178,9 @@ TRIPOD_AI = Guide(
             ("Patient and public involvement", model.involvement),
         ),
         "Results": (
-            ("Participants", data.subsets),
+            ("Participants", flow.participants),
             ("Model development: numbers", data.sample_sizes),
-            ("Model specification", model.public_evaluation),
+            ("Model specification", model.specification),
             ("Model performance", results.performance),
             ("Model updating", model.updating),
         ),

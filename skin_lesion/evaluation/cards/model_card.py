@@ -3,6 +3,7 @@
 from skin_lesion.data.split_table import SPLITS
 from skin_lesion.evaluation.cards.facts import CardFacts
 from skin_lesion.evaluation.cards.model_card_results import results
+from skin_lesion.evaluation.cards.places import Evidence, Places
 from skin_lesion.evaluation.cards.writing import (
     banner,
     bullets,
@@ -14,6 +15,7 @@ from skin_lesion.evaluation.cards.writing import (
     table,
     to_html,
 )
+from skin_lesion.evaluation.wording import counted
 from skin_lesion.labels import LABELS, MALIGNANT
 
 LICENCE_TEXT = {
@@ -49,19 +51,25 @@ _ETHICS = (
 )
 
 
-def model_card(facts: CardFacts) -> str:
-    """The card in Markdown."""
+def model_card(facts: CardFacts, places: Places) -> str:
+    """The card in Markdown.
+
+    Args:
+        facts: The model.
+        places: The other documents, as they lie around this one.
+    """
     return document(
         f"Model card: {plain(facts.identity.name)}",
         [
             banner(facts.data.synthetic),
+            places.see_also("data_sheet", "report", "gates", "checklists"),
             section("Model", _model(facts)),
             section("Intended use", _intended(facts)),
             section("Out of scope", "Not for:", bullets(_OUT_OF_SCOPE)),
-            section("Data and licence", *_data(facts)),
+            section("Data and licence", *_data(facts, places)),
             section("Splits", *_splits(facts)),
             section("Training", _training(facts)),
-            *results(facts),
+            *results(facts, places),
             section("Limits", bullets(_limits(facts))),
             section("Ethics", bullets(_ETHICS)),
             section("Change record", _changes(facts)),
@@ -70,9 +78,9 @@ def model_card(facts: CardFacts) -> str:
     )
 
 
-def model_card_html(facts: CardFacts) -> str:
+def model_card_html(facts: CardFacts, places: Places) -> str:
     """The card as one page."""
-    return to_html(model_card(facts))
+    return to_html(model_card(facts, places))
 
 
 def _model(facts: CardFacts) -> str:
@@ -93,7 +101,12 @@ def _model(facts: CardFacts) -> str:
         ],
         ["Output", "A calibrated probability for each class; they sum to 1"],
         ["Classes", ", ".join(f"{class_name(label)}{_star(label)}" for label in LABELS)],
-        ["Bundle", code(identity.bundle_hash)],
+        ["Bundle as trained", f"{code(identity.trained_hash)}: weights alone, which were measured"],
+        [
+            "Bundle with decisions",
+            f"{code(identity.bundle_hash)}: the same weights with calibration, thresholds and limits, "
+            "which is registered and served",
+        ],
         ["Data", code(identity.data_fingerprint)],
         ["Split", code(identity.split_hash)],
         ["Code", code(identity.code_version)],
@@ -123,7 +136,7 @@ def _intended(facts: CardFacts) -> str:
     )
 
 
-def _data(facts: CardFacts) -> list[str]:
+def _data(facts: CardFacts, places: Places) -> list[str]:
     data = facts.data
     total = sum(row.images for row in facts.splits)
     lesions = sum(row.lesions for row in facts.splits)
@@ -138,10 +151,10 @@ def _data(facts: CardFacts) -> list[str]:
     }[data.kind]
     licence = LICENCE_TEXT.get(data.licence, "")
     return [
-        f"**{plain(data.name)}**: {total:,} images of {lesions:,} lesions, {what} "
-        f"{data.quarantined:,} images were put aside.",
+        f"**{plain(data.name)}**: {total:,} images of {lesions:,} lesion ids, {what} "
+        f"{counted(data.quarantined, 'image')} put aside.",
         f"Licence of the pictures: {plain(data.licence)}. {licence}".rstrip(),
-        "More is in the data sheet.",
+        f"More is in: {places.refer(Evidence(place='data_sheet'))}.",
     ]
 
 
@@ -151,13 +164,15 @@ def _splits(facts: CardFacts) -> list[str]:
         cells = [f"{row.images:,} ({row.lesions:,})" for row in facts.splits if row.label == label]
         rows.append([class_name(label), *cells])
     totals = [f"**{facts.images(name):,} ({facts.lesions(name):,})**" for name in SPLITS]
+    groups = [f"**{facts.groups(name):,}**" for name in SPLITS]
     return [
-        "Whole lesions were shared out, those with near-identical pictures as one. Training pictures "
+        "Whole lesion groups were shared out: a group is one lesion id, or several whose pictures are "
+        "nearly identical. Where figures are given per lesion, groups are meant. Training pictures "
         "taught the weights; validation chose the epoch and everything that was frozen; nothing in "
         "the model was chosen on test.",
         table(
-            ["Class: images (lesions)", "Train", "Validation", "Test"],
-            [*rows, ["**All**", *totals]],
+            ["Class: images (lesion ids)", "Train", "Validation", "Test"],
+            [*rows, ["**All**", *totals], ["**Lesion groups**", *groups]],
             numbers=3,
         ),
         _leaks(facts),
@@ -170,7 +185,7 @@ def _leaks(facts: CardFacts) -> str:
     leaks = facts.leaks
     return (
         f"Checked on the finished split: {leaks.groups_crossing} lesion groups, "
-        f"{leaks.lesions_crossing} lesions and {leaks.duplicates_crossing} confirmed duplicate pairs "
+        f"{leaks.lesions_crossing} lesion ids and {leaks.duplicates_crossing} confirmed duplicate pairs "
         f"cross from one split to another; {leaks.merged_pairs} duplicate pairs across lesion ids "
         "were merged into one group."
     )
@@ -182,9 +197,9 @@ def _training(facts: CardFacts) -> str | None:
         return None
     return bullets(
         [
-            f"{training.epochs} epochs, of which the weights after epoch {training.epoch_kept} were "
+            f"{counted(training.epochs, 'epoch')}, of which the weights after epoch {training.epoch_kept} were "
             "kept, chosen on validation",
-            f"{training.minutes:.0f} minutes on {plain(training.hardware)}",
+            f"{counted(round(training.minutes), 'minute')} on {plain(training.hardware)}",
             f"Unequal classes: {plain(training.imbalance)}",
             f"Augmentation: {plain(training.augmentation)}",
             f"Seed {training.seed}; one run, so the spread over seeds is unknown",
@@ -195,8 +210,8 @@ def _training(facts: CardFacts) -> str | None:
 def _limits(facts: CardFacts) -> list[str]:
     data, model = facts.data, facts.model
     pixels = (
-        f"The source pictures are {data.source_height} × {data.source_width} pixels and the model "
-        f"sees {model.input_height} × {model.input_width}: structures finer than that are lost."
+        f"The model sees {model.input_height} × {model.input_width} pixels: structures finer than that "
+        f"are lost. It learnt from pictures of {data.source_size}."
     )
     outside = "There was no external test: how it does at other sites is unknown."
     if data.kind == "synthetic":
@@ -230,7 +245,10 @@ def _histology(share: float | None) -> str:
 
 def _changes(facts: CardFacts) -> str:
     if not facts.changes:
-        return "Nothing has been recorded: this version was never promoted, rolled back or refused."
+        return (
+            "Nothing had been recorded when this card was written, which is when the version was "
+            "registered. What happened to it since is in the registry: `skin-lesion status` tells."
+        )
     return table(
         ["Date", "Version", "Change", "By"],
         [[plain(c.date), plain(c.version), plain(c.change), plain(c.by)] for c in facts.changes],

@@ -3,12 +3,19 @@
 from typing import Literal
 
 from skin_lesion.data.split_table import SplitName
-from skin_lesion.decisions import Limits
+from skin_lesion.decisions import Confidence, Limits
 from skin_lesion.evaluation.figures import Estimate, Figures
 
 
 class SplitCount(Figures):
-    """One class in one split."""
+    """One class in one split.
+
+    Attributes:
+        split: Name of the split.
+        label: Code of the class.
+        images: Its images.
+        lesions: Its lesion ids.
+    """
 
     split: SplitName
     label: str
@@ -16,8 +23,35 @@ class SplitCount(Figures):
     lesions: int
 
 
+class PeopleRow(Figures):
+    """Whose lesions one split holds, as far as the data say; shares and ages are over images.
+
+    Attributes:
+        split: Name of the split.
+        images: Images.
+        lesion_groups: Lesions, ids with near-identical pictures as one.
+        age: Median and both quartiles in years; None where no age is known.
+        age_known: Images whose age is known.
+        female: Share of women among the images whose sex is known; None where none is.
+        sex_known: Images whose sex is known.
+        malignant: Share of images of a malignant class.
+        histology: Share of images whose diagnosis rests on histopathology; None where the data do
+            not say.
+    """
+
+    split: SplitName
+    images: int
+    lesion_groups: int
+    age: tuple[float, float, float] | None
+    age_known: int
+    female: float | None
+    sex_known: int
+    malignant: float
+    histology: float | None
+
+
 class ClassRow(Figures):
-    """One class against the rest, test split."""
+    """One class against the rest, test split; `lesions` are lesion groups."""
 
     label: str
     precision: Estimate
@@ -76,6 +110,30 @@ class CalibrationFacts(Figures):
     brier_after: Estimate
 
 
+class BandRow(Figures):
+    """One band of confidence on the test split. A share is not defined where nothing is in it.
+
+    Attributes:
+        name: `high`, `medium` or `low`.
+        lowest: Top probability from which on an answer is in the band.
+        images: Images in it.
+        melanomas: Images of melanoma in it.
+        share: Share of all images that are in it.
+        accuracy: Share of its images that were called right.
+        melanoma_missed: Share of its melanomas that were called something else.
+        melanoma_called_benign: Share of its melanomas that were called a benign class.
+    """
+
+    name: Confidence
+    lowest: float
+    images: int
+    melanomas: int
+    share: Estimate
+    accuracy: Estimate
+    melanoma_missed: Estimate
+    melanoma_called_benign: Estimate
+
+
 class CannotAssessFacts(Figures):
     """When the model gives no answer.
 
@@ -121,7 +179,7 @@ class SubgroupRow(Figures):
         attribute: Such as `sex`.
         name: Such as `female`.
         images: Its images.
-        lesions: Its lesions.
+        lesions: Its lesion groups.
         figures: Its figures by their titles, such as `Malignant AUC`; None where it is too small
             for one.
         indicative: True where it is too small for more than a hint.

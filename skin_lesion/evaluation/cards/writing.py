@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from skin_lesion.data.pages import page
-from skin_lesion.evaluation.figures import Estimate
+from skin_lesion.data.pages import anchor, page
 from skin_lesion.evaluation.style import CLASS_NAMES
 
 NOT_MEASURED = "Not measured in this run."
@@ -22,7 +21,8 @@ _STYLES = {
     "th_open": "overflow-wrap:break-word",
     "td_open": "overflow-wrap:break-word",
 }
-_RANGE = re.compile(r"(?<=\d)–(?=\d)")
+# The ends of an interval stay on one line.
+_INTERVAL = re.compile(r"\((-?\d[\d.]*) to (-?\d[\d.]*)\)")
 
 
 def plain(text: str) -> str:
@@ -37,20 +37,6 @@ def code(text: str) -> str:
     fence = "`" * (longest + 1)
     pad = " " if longest else ""
     return f"{fence}{pad}{inner}{pad}{fence}" if inner else "none"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A bare figure."""
-    return "not defined" if value is None else f"{value:.{digits}f}"
-
-
-def estimate(figure: Estimate) -> str:
-    """A figure with its interval."""
-    if figure.value is None:
-        return "not defined"
-    if figure.ci_low is None or figure.ci_high is None:
-        return f"{figure.value:.3f} (no interval)"
-    return f"{figure.value:.3f} ({figure.ci_low:.3f}–{figure.ci_high:.3f})"
 
 
 def class_name(label: str) -> str:
@@ -94,11 +80,6 @@ def document(title: str, parts: Iterable[str]) -> str:
     return "\n\n".join([f"# {title}", *parts]) + "\n"
 
 
-def slug(title: str) -> str:
-    """The anchor of a heading: the one that GitHub gives it."""
-    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
-
-
 def to_html(markdown: str) -> str:
     """The document as one page without outside references; HTML within it is shown, not obeyed.
 
@@ -112,10 +93,10 @@ def to_html(markdown: str) -> str:
     tokens = reader.parse(text)
     for token, following in pairwise(tokens):
         if token.type == "heading_open":
-            token.attrSet("id", slug(following.content))
+            token.attrSet("id", anchor(following.content))
         if style := _STYLES.get(token.type):
             aligned = token.attrGet("style")
             token.attrSet("style", f"{style};{aligned}" if aligned else style)
-    # A word joiner keeps the ends of an interval on one line.
-    body = _RANGE.sub("–\u2060", reader.renderer.render(tokens, reader.options, {}))
+    body = reader.renderer.render(tokens, reader.options, {})
+    body = _INTERVAL.sub("(\\1\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}\\2)", body)
     return page(title.removeprefix("# "), [body])

@@ -7,15 +7,10 @@ from skin_lesion.data.manifest import Manifest, Provenance
 from skin_lesion.data.split_table import SPLITS, LeakReport, SplitTable
 from skin_lesion.data.terms import HAM10000, SYNTHETIC
 from skin_lesion.decisions import Limits
-from skin_lesion.evaluation.cards.facts import (
-    CardFacts,
-    DataFacts,
-    Identity,
-    ModelFacts,
-    TrainingFacts,
-    count_splits,
-)
+from skin_lesion.evaluation.cards.facts import CardFacts, Identity, ModelFacts, TrainingFacts
+from skin_lesion.evaluation.cards.facts_data import DataFacts, count_people, count_splits
 from skin_lesion.evaluation.cards.sections import (
+    BandRow,
     CalibrationFacts,
     CannotAssessFacts,
     ChangeEntry,
@@ -31,7 +26,8 @@ from skin_lesion.evaluation.gate_report import GateCheck, GateReport
 from skin_lesion.labels import LABELS, MALIGNANT
 
 SECTIONS = (
-    "training", "leaks", "test", "classes", "operating_points", "calibration", "cannot_assess",
+    "training", "leaks", "test", "classes", "operating_points", "calibration", "confidence",
+    "cannot_assess",
     "prediction_sets", "subgroups", "robustness", "explanations", "failures_shown", "gate",
 )  # fmt: skip
 
@@ -74,7 +70,8 @@ def make_manifest(*, synthetic: bool) -> Manifest:
 def split(manifest: Manifest) -> SplitTable:
     rows = manifest.images[["image_id", "lesion_id", "dx"]].copy()
     number = rows["lesion_id"].str.removeprefix("HAM_").astype(int)
-    rows["group"] = rows["lesion_id"]
+    # Lesions 205 and 206, both in test, count as one.
+    rows["group"] = rows["lesion_id"].replace("HAM_206", "HAM_205")
     rows["split"] = [SPLITS[0] if n < 140 else SPLITS[1] if n < 175 else SPLITS[2] for n in number]
     report = LeakReport(
         groups_crossing=0, duplicates_crossing=0, merged_pairs=17, unmerged_pairs=0, images={},
@@ -88,7 +85,8 @@ def facts(manifest: Manifest, split: SplitTable) -> CardFacts:
     """Figures are told apart by their digits."""
     return CardFacts(
         identity=Identity(
-            name="skin-lesion-classifier", version=4, date="2026-03-01", bundle_hash="b" * 64,
+            name="skin-lesion-classifier", version=4, date="2026-03-01", trained_hash="a" * 64,
+            bundle_hash="b" * 64,
             data_fingerprint=manifest.fingerprint, split_hash=split.split_hash, run_id="r" * 32,
             code_version="0.1.0+cafe",
         ),
@@ -103,6 +101,7 @@ def facts(manifest: Manifest, split: SplitTable) -> CardFacts:
             augmentation="flips, rotations, colour",
         ),
         splits=count_splits(split),
+        people=count_people(manifest, split),
         leaks=split.leak_report,
         test={
             "balanced_accuracy": near(0.6511), "macro_f1": near(0.6542), "accuracy": near(0.7993),
@@ -131,11 +130,23 @@ def facts(manifest: Manifest, split: SplitTable) -> CardFacts:
             method="temperature", identified=True, ece_before=near(0.0713), ece_after=near(0.0319),
             brier_before=near(0.3124), brier_after=near(0.2987),
         ),
+        confidence=(
+            BandRow(
+                name="high", lowest=0.8765, images=180, melanomas=21, share=near(0.7012),
+                accuracy=near(0.9345), melanoma_missed=near(0.1905),
+                melanoma_called_benign=near(0.1429),
+            ),
+            BandRow(
+                name="low", lowest=0.0, images=30, melanomas=0, share=near(0.2988),
+                accuracy=near(0.5123), melanoma_missed=Estimate(value=None),
+                melanoma_called_benign=Estimate(value=None),
+            ),
+        ),
         cannot_assess=CannotAssessFacts(
-            quality={"blur": Limits(low=12.5), "brightness": Limits(low=40.0, high=235.0)},
+            quality={"sharpness": Limits(low=1.15), "brightness": Limits(low=40.0, high=235.0)},
             ood_score="mahalanobis", ood_threshold=31.25, accepted_share=near(0.9471),
             accepted_accuracy=near(0.8123),
-            foreign_refused={"clinical photographs": near(0.8881), "noise": Estimate(value=1.0)},
+            foreign_refused={"crops": near(0.8881), "skin": Estimate(value=1.0)},
         ),
         prediction_sets=PredictionSetFacts(
             promised=0.9, coverage=near(0.8917),

@@ -5,22 +5,14 @@ import pytest
 
 from skin_lesion.evaluation.cards.answers import STATUSES
 from skin_lesion.evaluation.cards.checklists import (
-    Places,
     checklists,
     checklists_html,
     checklists_markdown,
     fill_in,
 )
-from skin_lesion.evaluation.cards.data_sheet import data_sheet_html
 from skin_lesion.evaluation.cards.guides import CLAIM, CLEAR_DERM, TRIPOD_AI
-from skin_lesion.evaluation.cards.model_card import model_card_html
-from skin_lesion.evaluation.cards.writing import slug
+from skin_lesion.evaluation.cards.places import ARTIFACTS, beside
 
-PLACES = Places(
-    model_card="model_card.html", data_sheet="data_sheet.html", report="report.html", readme=None,
-    data_notice=None,
-)  # fmt: skip
-NOWHERE = Places(model_card=None, data_sheet=None, report=None, readme=None, data_notice=None)
 WORLDS = ("facts", "bare_facts", "drawn_facts")
 
 
@@ -67,7 +59,7 @@ def test_answers_come_from_the_facts_of_the_run(facts):
     test = facts.test
     assert f"{test['macro_f1'].value:.3f}" in item(facts, CLEAR_DERM, 21).answer
     sizes = item(facts, CLEAR_DERM, 11).answer
-    assert f"test {facts.images('test')} images of {facts.lesions('test')} lesions" in sizes
+    assert f"test {facts.images('test')} images of {facts.lesions('test')} lesion ids" in sizes
     worst = item(facts, CLAIM, 30).answer
     assert "ink marks" in worst
     assert "0.563" in worst
@@ -90,31 +82,72 @@ def test_drawn_pictures_make_questions_about_patients_void(drawn_facts):
 
 
 @pytest.mark.parametrize("which", WORLDS)
-def test_every_link_leads_to_a_heading(request, which, manifest, split):
-    facts = request.getfixturevalue(which)
-    pages = {
-        "model_card.html": model_card_html(facts),
-        "data_sheet.html": data_sheet_html(manifest, split),
-        "report.html": "",
-        "": (page := checklists_html(facts, PLACES)),
-    }
-    links = re.findall(r'href="([^"#]*)(?:#([^"]*))?"', page)
-    assert len(links) > 60
-    for address, anchor in links:
-        assert address in pages
-        assert not anchor or f'id="{anchor}"' in pages[address]
-
-
-def test_without_addresses_nothing_is_linked_but_within_the_page(facts):
-    page = checklists_html(facts, NOWHERE)
-    assert set(re.findall(r'href="([^"]*)"', page)) == {
-        f"#{slug(name)}" for name in ("CLEAR Derm", "CLAIM", "TRIPOD+AI")
-    }
+def test_a_page_by_itself_links_to_nothing_but_its_own_headings(request, which):
+    page = checklists_html(request.getfixturevalue(which), ARTIFACTS)
+    assert set(re.findall(r'href="([^"]*)"', page)) == {"#clear-derm", "#claim", "#tripodai"}
     assert not re.search(r"src\s*=|@import|url\(|<script|http", page)
 
 
+def test_whose_the_numbers_are_is_said(facts):
+    text = checklists_markdown(facts, ARTIFACTS)
+    parts = dict(zip(("clear", "claim", "tripod"), text.split("\n## ")[1:], strict=True))
+    assert "order of the items are ours" in parts["clear"]
+    assert "ours" not in parts["claim"].split("| No.")[0]
+    assert "Numbered as in the paper" in parts["tripod"]
+
+
+def test_participants_are_followed_from_found_to_used(facts):
+    found = len(range(210)) + 105 + 2
+    assert facts.data.found == found
+    for guide, number in ((CLAIM, 35), (TRIPOD_AI, 20)):
+        answer = item(facts, guide, number).answer
+        assert f"Found {found} images, put aside 2 (not an image: 2), used {found - 2}" in answer
+        assert "test 53 images of 35 lesion ids (34 lesion groups)" in answer
+    compared = item(facts, TRIPOD_AI, 20).answer
+    share = "/".join(rf" {row.malignant:.0%}"[:-1] + " % " for row in facts.people).strip()
+    assert f"malignant {share} of the images" in compared
+    assert "Persons cannot be counted" in compared
+
+
+def test_a_part_of_ham10000_is_called_a_part(facts):
+    assert item(facts, CLAIM, 10).status == "partly"
+    assert f"{facts.data.found} of the 10,015 images" in item(facts, CLAIM, 10).answer
+    whole = facts.data.model_copy(update={"found": 10_015})
+    answer = item(facts.model_copy(update={"data": whole}), CLAIM, 10)
+    assert (answer.status, "All 10,015 images" in answer.answer) == ("reported", True)
+
+
+def test_imbalance_is_told_with_what_followed_from_it(facts):
+    answer = item(facts, TRIPOD_AI, 13).answer
+    sizes = {row.label: row.images for row in facts.splits if row.split == "train"}
+    assert f"{max(sizes.values())} images" in answer
+    assert facts.training.imbalance in answer
+    assert "temperature scaling" in answer
+    assert "0.071 (0.040 to 0.098) to 0.032" in answer
+    never = item(facts.model_copy(update={"calibration": None}), TRIPOD_AI, 13).answer
+    assert "not calibrated" in never
+
+
+def test_analysis_and_specification_say_what_others_need(facts):
+    analysis = item(facts, TRIPOD_AI, 12).answer
+    for part in (
+        "210 / 52 / 53 images",
+        "22 epochs",
+        "epoch 19",
+        "temperature scaling",
+        "2 thresholds",
+    ):
+        assert part in analysis
+    model = item(facts, TRIPOD_AI, 22)
+    assert model.status == "reported"
+    assert "models:/skin-lesion-classifier/4" in model.answer
+    assert facts.data.licence in model.answer
+    identity = facts.identity.model_copy(update={"version": None})
+    assert item(facts.model_copy(update={"identity": identity}), TRIPOD_AI, 22).status == "partly"
+
+
 def test_what_is_not_met_stands_out(facts):
-    text = checklists_markdown(facts, PLACES)
+    text = checklists_markdown(facts, beside("md"))
     open_items = sum(
         one.status in ("partly", "not reported")
         for filled in checklists(facts)
@@ -126,7 +159,7 @@ def test_what_is_not_met_stands_out(facts):
 
 def test_an_answer_from_outside_is_shown_and_not_obeyed(facts):
     training = facts.training.model_copy(update={"imbalance": "<b>|[x](http://y)"})
-    page = checklists_html(facts.model_copy(update={"training": training}), NOWHERE)
+    page = checklists_html(facts.model_copy(update={"training": training}), ARTIFACTS)
     assert "&lt;b&gt;|[x](http://y)" in page
     assert "<b>" not in page
 

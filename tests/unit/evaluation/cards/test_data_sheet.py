@@ -4,14 +4,20 @@ import re
 import pandas as pd
 import pytest
 
-from skin_lesion.evaluation.cards.data_sheet import data_sheet, data_sheet_html
+from skin_lesion.evaluation.cards import data_sheet as sheets
+from skin_lesion.evaluation.cards.places import ARTIFACTS
 from skin_lesion.labels import LABELS
 
 # The sections of "Datasheets for Datasets", by the headings used here.
 SECTIONS = (
-    "Motivation", "Composition", "Collection", "Preprocessing", "Put aside", "Splits", "Uses",
+    "Motivation", "Composition", "Collection", "Preprocessing", "Put aside", "Splits",
+    "Who is in each split", "Uses",
     "Licence and distribution", "Maintenance",
 )  # fmt: skip
+
+
+def data_sheet(manifest, split) -> str:
+    return sheets.data_sheet(manifest, split, ARTIFACTS)
 
 
 def section_of(markdown: str, heading: str) -> str:
@@ -78,6 +84,21 @@ def test_drawn_pictures_have_no_patients(manifest, split):
     assert "Vienna" not in text
 
 
+def test_lesion_ids_and_groups_are_counted_apart(manifest, split):
+    text = section_of(data_sheet(manifest, split), "Splits")
+    assert "| **Lesion ids** | **140** | **35** | **35** |" in text
+    assert "| **Lesion groups** | **140** | **35** | **34** |" in text
+
+
+def test_what_is_not_known_of_the_people_of_a_split_is_said(manifest, split):
+    bare = dataclasses.replace(
+        manifest, images=manifest.images[["image_id", "lesion_id", "dx", "sha256"]]
+    )
+    text = section_of(data_sheet(bare, split), "Who is in each split")
+    assert text.count("not known") == 9  # age, sex and histology in three splits
+    assert "Age known | 0 | 0 | 0 |" in text
+
+
 def test_the_page_needs_nothing_from_outside(manifest, split):
-    html = data_sheet_html(manifest, split)
+    html = sheets.data_sheet_html(manifest, split, ARTIFACTS)
     assert not re.search(r"(?:src|href)\s*=|@import|url\(|<script", html)

@@ -1,10 +1,13 @@
 """The cards of a run that really happened, on drawn colours."""
 
+import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
 from skin_lesion.data.augment import AugmentationPlan
+from skin_lesion.data.pages import anchor
 from skin_lesion.evaluation.cards.documents import Documents, write_documents
 from skin_lesion.evaluation.cards.from_run import Run, card_facts
 from skin_lesion.evaluation.verdict import pass_judgement
@@ -12,9 +15,11 @@ from skin_lesion.labels import LABELS
 from skin_lesion.modeling.history import EpochRecord, History
 from skin_lesion.settings import AugmentConfig, GateConfig
 
+ROOT = Path(__file__).parents[4]
+
 
 @pytest.fixture(scope="module")
-def run(small_world, small_report) -> Run:
+def run(small_world, small_report, tmp_path_factory) -> Run:
     record = EpochRecord(
         epoch=6, learning_rate=1e-4, seconds=90.0, images_per_second=5.0, metrics={}
     )
@@ -35,7 +40,10 @@ def run(small_world, small_report) -> Run:
     return Run(
         name="skin-lesion-classifier",
         version=12,
-        bundle=small_world.bundle,
+        bundle=small_world.bundle.with_contract(
+            small_world.bundle.contract.deciding(small_report.summary.decisions),
+            tmp_path_factory.mktemp("decided") / "bundle",
+        ),
         gate=pass_judgement(small_report, "n" * 64, GateConfig(), None),
         summary=small_report.summary,
         manifest=manifest,
@@ -90,8 +98,72 @@ def test_the_pages_need_no_network(documents):
             assert not re.findall(r'(?:src|href)="(?:https?:)?//', text), name
 
 
-def test_links_between_documents_lead_to_documents_that_exist(documents):
-    files = {*documents.files(), "../evaluation/report.html"}
-    for text in documents.files().values():
-        for target in re.findall(r'href="([^"#]+)', text):
-            assert target in files
+@pytest.fixture(scope="module")
+def folder(documents, small_report, tmp_path_factory) -> Path:
+    """As the MLflow run holds them."""
+    folder = tmp_path_factory.mktemp("artifacts")
+    (folder / "documents").mkdir()
+    (folder / "evaluation").mkdir()
+    (folder / "evaluation" / "report.html").write_text(small_report.to_html())
+    for name, text in documents.files().items():
+        (folder / "documents" / name).write_text(text)
+    return folder
+
+
+def anchors(file: Path) -> set[str]:
+    text = file.read_text()
+    if file.suffix == ".md":
+        return {anchor(title) for title in re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)}
+    return set(re.findall(r' id="([^"]+)"', text))
+
+
+@pytest.mark.parametrize(("suffix", "link"), [
+    ("html", r'href="([^"#]*)(?:#([^"]*))?"'), ("md", r"\]\(<?([^)#>]*)(?:#([^)>]*))?>?\)"),
+])  # fmt: skip
+def test_every_link_of_every_document_leads_to_a_file_and_a_heading(folder, suffix, link):
+    files = [*(folder / "documents").glob(f"*.{suffix}"), *folder.glob(f"evaluation/*.{suffix}")]
+    assert len(files) >= 3
+    found = 0
+    for file in files:
+        for address, part in re.findall(link, file.read_text()):
+            target = (file.parent / address).resolve() if address else file
+            assert target.is_file(), (file.name, address)
+            assert not part or part in anchors(target), (file.name, address, part)
+            found += 1
+    assert found > 100
+
+
+def test_a_page_by_itself_names_artifacts_and_sections_that_exist(documents, small_report):
+    pages = {
+        "model_card": documents.model_card,
+        "data_sheet": documents.data_sheet,
+        "checklists": documents.checklists,
+        "gates": documents.verdict,
+        "evaluation": small_report.to_html(),
+    }
+    steps = "".join(file.read_text() for file in (ROOT / "steps").glob("*.py"))
+    named, sections = set(), 0
+    for text in pages.values():
+        assert all(target.startswith("#") for target in re.findall(r'href="([^"]*)"', text))
+        for name, section in re.findall(
+            r"Artifact <code>(\w+)</code>(?:: ([^<·]+?)(?=[<·]|\.<))?", text
+        ):
+            named.add(name)
+            sections += bool(section)
+            assert f'"{name}"]' in steps  # a step returns it by this name
+            assert not section or f'id="{anchor(section)}"' in pages[name], (name, section)
+    assert named == set(pages)
+    assert sections > 60
+
+
+def test_hashes_of_both_bundles_stand_on_card_and_verdict(run, documents):
+    assert run.summary.bundle_hash != run.bundle.bundle_hash
+    for text in (documents.model_card, documents.verdict):
+        assert run.summary.bundle_hash in text
+        assert run.bundle.bundle_hash in text
+
+
+def test_a_name_from_outside_is_shown_and_not_obeyed(run):
+    evil = dataclasses.replace(run, name="<script>alert(1)</script>")
+    for text in write_documents(evil).files().values():
+        assert "<script>" not in text

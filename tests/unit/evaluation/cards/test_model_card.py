@@ -1,12 +1,17 @@
+import dataclasses
 import re
 
 import pytest
 
-from skin_lesion.evaluation.cards.facts import CardFacts, DataFacts, count_splits
-from skin_lesion.evaluation.cards.model_card import model_card, model_card_html
+from skin_lesion.evaluation.cards import model_card as cards
+from skin_lesion.evaluation.cards.facts import CardFacts
+from skin_lesion.evaluation.cards.facts_data import DataFacts, count_people, count_splits
+from skin_lesion.evaluation.cards.places import ARTIFACTS
 from skin_lesion.evaluation.cards.writing import NOT_MEASURED
 from skin_lesion.evaluation.figures import Estimate
+from skin_lesion.evaluation.wording import QUALITY_NAMES
 from skin_lesion.labels import LABELS
+from skin_lesion.quality import Quality
 
 # Field of the facts -> heading of its section.
 HEADINGS = {
@@ -15,12 +20,21 @@ HEADINGS = {
     "classes": "Each class",
     "operating_points": "Operating points",
     "calibration": "Calibration",
+    "confidence": "Confidence",
     "cannot_assess": "Cannot assess",
     "prediction_sets": "Prediction sets",
     "subgroups": "Subgroups",
     "robustness": "Robustness",
     "explanations": "Explanations",
 }
+
+
+def model_card(facts: CardFacts) -> str:
+    return cards.model_card(facts, ARTIFACTS)
+
+
+def model_card_html(facts: CardFacts) -> str:
+    return cards.model_card_html(facts, ARTIFACTS)
 
 
 def section_of(markdown: str, heading: str) -> str:
@@ -45,11 +59,11 @@ def test_every_figure_given_stands_in_its_section_with_its_interval(facts, field
     assert figures
     for figure in figures:
         if figure.value is None:
-            assert "not defined" in text
+            assert "not defined" in text or "| – |" in text
         elif figure.ci_low is None:
             assert f"{figure.value:.3f} (no interval)" in text
         else:
-            assert f"{figure.value:.3f} ({figure.ci_low:.3f}–{figure.ci_high:.3f})" in text
+            assert f"{figure.value:.3f} ({figure.ci_low:.3f} to {figure.ci_high:.3f})" in text
 
 
 @pytest.mark.parametrize("field", HEADINGS)
@@ -63,7 +77,7 @@ def test_leaks_and_gates_that_were_not_judged_say_so(bare_facts):
     card = model_card(bare_facts)
     assert "not measured" in section_of(card, "Splits")
     assert "Not judged" in section_of(card, "Gates")
-    assert "Nothing has been recorded" in section_of(card, "Change record")
+    assert "Nothing had been recorded" in section_of(card, "Change record")
 
 
 def test_a_section_cannot_be_left_out_by_accident(facts):
@@ -76,7 +90,8 @@ def test_the_card_names_the_model_and_what_it_came_from(facts):
     text = section_of(model_card(facts), "Model")
     identity = facts.identity
     for value in (
-        identity.name, f"| {identity.version} |", identity.bundle_hash, identity.split_hash,
+        identity.name, f"| {identity.version} |",
+        identity.trained_hash, identity.bundle_hash, identity.split_hash,
         identity.data_fingerprint, identity.run_id, identity.code_version, facts.model.backbone,
         f"{facts.model.input_height} × {facts.model.input_width}",
     ):  # fmt: skip
@@ -90,6 +105,66 @@ def test_splits_are_counted_in_images_and_lesions(facts, split):
     text = section_of(model_card(facts), "Splits")
     assert f"{len(rows)} ({rows['lesion_id'].nunique()})" in text
     assert facts.images("test") == (split.rows["split"] == "test").sum()
+
+
+def test_lesion_ids_and_lesion_groups_are_told_apart(facts):
+    assert (facts.lesions("test"), facts.groups("test")) == (35, 34)
+    assert "35 lesion ids in 34 lesion groups" in section_of(model_card(facts), "Performance")
+    assert "| **Lesion groups** | **140** | **35** | **34** |" in model_card(facts)
+
+
+def test_the_two_bundles_are_named_by_what_they_are(facts):
+    lines = section_of(model_card(facts), "Model").splitlines()
+    trained = next(line for line in lines if facts.identity.trained_hash in line)
+    served = next(line for line in lines if facts.identity.bundle_hash in line)
+    assert "as trained" in trained
+    assert "measured" in trained
+    assert "with decisions" in served
+    assert "registered and served" in served
+
+
+def test_measures_of_a_picture_have_plain_names_and_units(facts):
+    text = section_of(model_card(facts), "Cannot assess")
+    assert (
+        "| Sharpness: variance of the Laplacian | decimal logarithm of squared grey levels |"
+        in text
+    )
+    assert "grey levels, 0 to 255 | 40.00 | 235.00 |" in text
+    assert "Mahalanobis distance above" in text
+    for code_name in ("sharpness", "foreign", "crops", "mahalanobis"):
+        assert code_name not in text
+
+
+def test_every_measure_that_has_a_limit_has_a_name():
+    assert set(QUALITY_NAMES) == {field.name for field in dataclasses.fields(Quality)}
+
+
+def test_the_card_says_what_pictures_it_was_given(facts):
+    assert "as they were supplied" in section_of(model_card(facts), "Limits")
+    assert "HAM10000 publishes" not in model_card(facts)
+    reduced = facts.data.model_copy(update={"source_height": 150, "source_width": 200})
+    text = section_of(model_card(facts.model_copy(update={"data": reduced})), "Limits")
+    assert "150 × 200" in text
+    assert "HAM10000 publishes them at 450 × 600" in text
+
+
+def test_people_are_counted_where_they_are_known(manifest, split):
+    train, _, test = count_people(manifest, split)
+    images = manifest.images.assign(split=split.rows["split"])
+    part = images[images["split"] == "test"]
+    assert test.images == len(part)
+    assert test.age[0] == part["age"].median()
+    assert test.age_known == part["age"].notna().sum() < len(part)
+    known = part[part["sex"] != "unknown"]
+    assert test.female == (known["sex"] == "female").mean()
+    assert test.sex_known == len(known)
+    bare = type(manifest)(
+        manifest.images[["image_id", "lesion_id", "dx"]], manifest.quarantine, manifest.provenance
+    )
+    unknown = count_people(bare, split)[0]
+    assert (unknown.images, unknown.age, unknown.female, unknown.histology) == (
+        train.images, None, None, None,
+    )  # fmt: skip
 
 
 def test_a_class_absent_from_a_split_counts_as_zero(split):
@@ -163,6 +238,6 @@ def test_the_page_needs_nothing_from_outside(request, which):
 
 
 def test_page_and_markdown_say_the_same(facts):
-    html = re.sub(r"<[^>]+>", " ", model_card_html(facts)).replace("\u2060", "")
+    html = re.sub(r"<[^>]+>", " ", model_card_html(facts)).replace("\u00a0", " ")
     for figure in re.findall(r"\d\.\d{3}", model_card(facts)):
         assert figure in html
