@@ -516,6 +516,7 @@ class AuditConfig(Settings):
         max_name_characters: Longest user, role, model version and reason.
         max_note_characters: Longest note of a feedback.
         listed: Readings listed where nobody says how many.
+        max_listed: Most readings listed at once.
         rows_in_memory: Rows fetched at a time where the whole log is read; it bounds memory.
     """
 
@@ -523,6 +524,7 @@ class AuditConfig(Settings):
     max_name_characters: int = Field(default=200, ge=1)
     max_note_characters: int = Field(default=4000, ge=1)
     listed: int = Field(default=50, ge=1)
+    max_listed: int = Field(default=10_000, ge=1)
     rows_in_memory: int = Field(default=1000, ge=1)
 
 
@@ -575,8 +577,9 @@ class RegistryConfig(Settings):
             machine: repairing leaves it alone.
         resamples: Bootstrap resamples over lesions, for the interval of every difference.
         seed: Of the lesions drawn.
-        answer_tolerance: Largest difference of a probability between the answer that was recorded
-            and the one that a freshly loaded model gives; CPUs round differently.
+        answer_tolerance: Largest difference between the answer that was recorded and the one that a
+            freshly loaded model gives, in probability or in share of a raw output; CPUs round
+            differently.
         max_words: Longest reason and name of a user, in characters.
     """
 
