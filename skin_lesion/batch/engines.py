@@ -4,6 +4,9 @@ An engine is given tasks and yields what became of each, in any order. A worker 
 tasks in flight with it; the engine says so for each of them, and works on with new workers.
 """
 
+import os
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
@@ -13,6 +16,8 @@ from typing import Any, Protocol, Self
 
 from skin_lesion.batch.shard import LocalModel, Row, Task, cores, score
 from skin_lesion.settings import BatchConfig
+
+_WATCH_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -189,13 +194,27 @@ class ProcessEngine:
         # The arithmetic around the network has its own threads, which are to keep to their share.
         variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
         return loky.ProcessPoolExecutor(
-            max_workers=self._workers, env=dict.fromkeys(variables, str(self._config.threads))
+            max_workers=self._workers,
+            env=dict.fromkeys(variables, str(self._config.threads)),
+            initializer=_die_with,
+            initargs=(os.getpid(),),
         )
 
     def _stop(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, kill_workers=True)
             self._pool = None
+
+
+def _die_with(parent: int) -> None:
+    """Have this process end soon after its parent: one that was killed cannot tell its workers."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="batch-parent", daemon=True).start()
 
 
 def _first_line(error: BaseException) -> str:
