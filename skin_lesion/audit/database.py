@@ -69,7 +69,8 @@ class Database:
             hide_parameters=True,
             connect_args={"timeout": self._timeout}
             if sqlite
-            else {"connect_timeout": max(2, round(self._timeout))},
+            # Whatever encoding the server prefers: what it cannot keep, it has to refuse.
+            else {"connect_timeout": max(2, round(self._timeout)), "client_encoding": "UTF8"},
         )
         if sqlite:
             event.listen(engine, "connect", _set_up_sqlite)
@@ -139,7 +140,8 @@ class Database:
 
     def _failure(self, what: str, error: Exception, outcome: str = "") -> AuditError:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        detail = " ".join(str(cause).split())
+        # What PostgreSQL adds after this word may hold the values of a row.
+        detail = " ".join(str(cause).partition("DETAIL:")[0].split())
         return AuditError(
             f"the audit log at {self.name} {what}: {detail}{outcome}. {self._advice(error)}"
         )
@@ -173,6 +175,9 @@ def _parse(url: str) -> URL:
             f"an audit log has to outlive the program, and needs a file; got {url!r}; "
             f"{_EXPECTED_URL}"
         )
+    if "?" in url:
+        # It would begin options, and quietly cut the path short.
+        raise ValueError(f"a question mark has no place in the path of an audit log; got {url!r}")
     # The folder that the program works in may change later.
     return parsed.set(database=str(Path(parsed.database).absolute()))
 

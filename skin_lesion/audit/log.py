@@ -35,6 +35,9 @@ from skin_lesion.audit.schema import (
 from skin_lesion.audit.verification import Head, Verification, check_chain
 from skin_lesion.settings import AuditConfig
 
+# What 64 bits hold.
+_MAX_ID = 2**63 - 1
+
 
 def _now() -> datetime:
     return datetime.now(UTC)
@@ -143,10 +146,13 @@ class AuditLog:
             LookupError: There is no such reading.
             AuditError: It was not written.
         """
+        row_id = operator.index(of_id)
         with self._database.writing() as connection:
-            found = connection.execute(queries.by_id(operator.index(of_id))).one_or_none()
+            found = None
+            if 0 < row_id <= _MAX_ID:
+                found = connection.execute(queries.by_id(row_id)).one_or_none()
             if found is None:
-                raise LookupError(f"the audit log at {self.name} has no row {of_id}")
+                raise LookupError(f"the audit log at {self.name} has no row {row_id}")
             with self._damage_told():
                 reading = from_stored(found._asdict())
             values = feedback_values(reading, user, role, label, note, self._config)
@@ -174,12 +180,15 @@ class AuditLog:
             limit: At most so many; None takes `AuditConfig.listed`.
 
         Raises:
-            ValueError: `limit` is below 1.
+            ValueError: `limit` is below 1 or above `AuditConfig.max_listed`.
             AuditError: The log cannot be read.
         """
         limit = self._config.listed if limit is None else limit
-        if limit < 1:
-            raise ValueError(f"limit is {limit}; expected 1 or more")
+        if not 1 <= limit <= self._config.max_listed:
+            raise ValueError(
+                f"limit is {limit}; expected 1 to {self._config.max_listed}, which are held in "
+                "memory; `rows` and `skin-lesion audit export` give any number"
+            )
         with self._database.reading() as connection, self._damage_told():
             return queries.latest_readings(connection, user, limit)
 
@@ -243,6 +252,8 @@ class AuditLog:
                 raise LookupError(f"there is no audit log at {self.name}")
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                # It tells who read what: SQLite itself would let everybody read it.
+                path.touch(mode=0o600)
             except OSError as error:
                 raise self._database.refuse(f"{error}") from error
         with self._database.reading() as connection:

@@ -157,10 +157,12 @@ def reading_values(entry: Entry, config: AuditConfig) -> Stored:
     answer = entry.prediction
     if answer.versions is None:
         raise ValueError("the prediction does not say which model spoke; expected its versions")
-    if (answer.status == "ok") != (answer.prediction is not None):
+    judged = {answer.prediction is not None, answer.probabilities is not None}
+    if judged != {answer.status == "ok"}:
         raise ValueError(
-            f"the prediction's status is {answer.status!r} and its class {answer.prediction!r}; "
-            "expected a class where the status is 'ok', and only there"
+            f"the prediction's status is {answer.status!r}, its class {answer.prediction!r} and its "
+            f"probabilities {answer.probabilities!r}; expected both where the status is 'ok', and "
+            "only there"
         )
     sha256, versions, limit = answer.image_sha256, answer.versions, config.max_name_characters
     if sha256 is None and answer.status != "unreadable":

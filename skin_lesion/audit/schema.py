@@ -4,6 +4,12 @@
 log ends. Triggers refuse whatever would change or remove a row of the log, and every new row that
 does not follow the last one; they also move the state along. That stops mistakes and careless
 tools. It does not stop who may drop a trigger: what he does is for `verification.py` to find.
+
+In PostgreSQL, let the owner open the log once, and let the programs that write to it be another role,
+to which the triggers are no choice of its own:
+
+    GRANT SELECT, INSERT ON audit_log TO app;
+    GRANT SELECT, UPDATE (row_count, row_hash) ON audit_state TO app;
 """
 
 from dataclasses import dataclass

@@ -114,7 +114,7 @@ def meddle(url: str) -> Callable[..., None]:
 
 @pytest.fixture
 def start(root: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts a process that writes to a log: `START` of `writer` below, with its arguments."""
+    """Starts a process that runs `_WRITER` below."""
 
     def run(url: str, name: str, count: int) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -129,8 +129,8 @@ def start(root: Path) -> Callable[..., subprocess.Popen[str]]:
     return run
 
 
-# Opens the log once a line comes in, so that all begin together, and says each row's id when it is
-# told that the row is safe.
+# Opens the log once a line comes in, so that all begin together, and says the id of each row as soon
+# as it is told that the row is safe.
 _WRITER = """
 import hashlib, sys
 from skin_lesion.audit import AuditLog, Entry

@@ -86,8 +86,9 @@ def test_feedback_names_a_class_or_something_else(log: AuditLog, entry) -> None:
 def test_feedback_is_on_readings_that_are_there(log: AuditLog, entry) -> None:
     log.record(entry())
     log.feedback(1, "ada", "dermatologist", "nv")
-    with pytest.raises(LookupError, match="has no row 9"):
-        log.feedback(9, "ada", "dermatologist", "nv")
+    for nowhere in (9, 0, -1, 2**63):
+        with pytest.raises(LookupError, match=f"has no row {nowhere}"):
+            log.feedback(nowhere, "ada", "dermatologist", "nv")
     with pytest.raises(ValueError, match="row 2 is feedback on reading 1"):
         log.feedback(2, "ada", "dermatologist", "nv")
     assert log.head().rows == 2
@@ -117,8 +118,9 @@ def test_a_value_that_has_no_place_in_the_log_is_refused(
     [
         ({"probabilities": {"nv": float("nan")}}, "expected finite numbers"),
         ({"prediction": "melanoma"}, "no class is called 'melanoma'"),
-        ({"prediction": None}, "expected a class where the status is 'ok'"),
-        ({"status": "unreadable"}, "expected a class where the status is 'ok'"),
+        ({"prediction": None}, "expected both where the status is 'ok'"),
+        ({"probabilities": None}, "expected both where the status is 'ok'"),
+        ({"status": "unreadable"}, "expected both where the status is 'ok'"),
         ({"versions": None}, "which model spoke"),
         ({"image_sha256": None}, "which picture"),
         ({"image_sha256": "XYZ"}, "expected 64 lower-case hexadecimal digits"),
@@ -161,8 +163,9 @@ def test_readings_come_newest_first_with_the_latest_feedback(log: AuditLog, entr
     mine = log.readings(user="ada")
     assert [reading.row.id for reading in mine] == [3, 1]
     assert [reading.feedback for reading in mine] == [None, latest]
-    with pytest.raises(ValueError, match="limit is 0"):
-        log.readings(limit=0)
+    for limit in (0, 2**70):
+        with pytest.raises(ValueError, match=f"limit is {limit}; expected 1 to 10000"):
+            log.readings(limit=limit)
 
 
 def test_agreement_counts_the_latest_word_on_each_reading(log: AuditLog, entry) -> None:
@@ -251,7 +254,7 @@ def test_a_hash_can_be_computed_without_this_project(url: str, log: AuditLog, en
 
 def test_an_export_holds_every_row_and_proves_it(log: AuditLog, entry) -> None:
     log.record(entry(user="Zoë"))
-    log.feedback(1, "=HYPERLINK(1)", "'quoted", "mel", f"-2+3, \"cmd\"\n{NOTE}")
+    log.feedback(1, "=HYPERLINK(1)", "'quoted", "mel", f'-2+3, "cmd"\n{NOTE}')
     file = io.StringIO(newline="")
     assert write_csv(log.rows(), file) == 2
     rows = list(csv.DictReader(io.StringIO(file.getvalue(), newline="")))
@@ -294,7 +297,9 @@ def test_a_log_that_is_not_there_is_not_made_by_looking(url: str, tmp_path: Path
 
 def test_a_log_of_a_newer_version_is_refused(url: str, log: AuditLog, entry, meddle) -> None:
     meddle("UPDATE audit_state SET schema_version = 2")
-    with pytest.raises(AuditError, match="version 2 of the layout, and this program knows version 1"):
+    with pytest.raises(
+        AuditError, match="version 2 of the layout, and this program knows version 1"
+    ):
         AuditLog.open(url)
     # Also by who had it open before.
     with pytest.raises(AuditError, match="use the version of skin-lesion that wrote it"):
