@@ -63,9 +63,10 @@ def _files(name: str, version: int, records: list[Recorded]) -> dict[str, str]:
     title = f"{name}, version {version}: in production and out of it"
     cells = [[escape(cell) for cell in row] for row in rows]
     lines = ["| " + " | ".join(map(_cell, row)) + " |" for row in [_HEADS, ["---"] * 6, *rows]]
+    # The Markdown is written last: where it is up to date, so is the other.
     return {
-        f"{PAGE}.md": "\n".join([f"# {title}", "", *lines, ""]),
         f"{PAGE}.html": page(title, [table(_HEADS, cells)]),
+        f"{PAGE}.md": "\n".join([f"# {title}", "", *lines, ""]),
     }
 
 

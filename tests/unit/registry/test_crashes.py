@@ -11,6 +11,7 @@ from skin_lesion.registry import (
     UnfinishedError,
     history,
     promote,
+    promotion,
     repair,
     rollback,
     status,
@@ -52,6 +53,13 @@ def killed_after(writes: int) -> Iterator[list[str]]:
             real = getattr(mlflow.MlflowClient, name)
             patch.setattr(mlflow.MlflowClient, name, counting(name, real))
         yield happened
+
+
+@pytest.fixture(autouse=True)
+def _no_models_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That takes seconds, writes nothing, and is held by other tests."""
+    monkeypatch.setattr(promotion, "broken", lambda version, config: [])
+    monkeypatch.setattr(promotion, "refusals", lambda version, now: [])
 
 
 @pytest.fixture
@@ -99,17 +107,19 @@ def test_a_crash_after_any_write_leaves_a_model_in_production_and_is_mended(
 
     in_production = alias(two, "champion")
     assert in_production == (before if writes < 3 else after)
-    found = status()
+    found = status(look_inside=False)
     codes = {one.code for one in found.disagreements}
     if writes < 4:
         assert "unfinished" in codes
         with pytest.raises(UnfinishedError, match="--repair"):
             promote(before if writes >= 3 else after, **BY)
-    elif writes < 7:  # the last file of the last page is a second rendering of the one before
+    elif writes < COUNT:
         assert codes == {"page"}
+    else:
+        assert codes == set()
 
     repair(user="Bob")
-    assert status().disagreements == ()
+    assert status(look_inside=False).disagreements == ()
     assert alias(two, "champion") == in_production
     states = [one.state for one in history(MODEL_NAME)]
     assert states[-1 if writes >= 3 else -2] == "done"
@@ -122,7 +132,7 @@ def test_a_crash_after_any_write_leaves_a_model_in_production_and_is_mended(
     else:
         assert alias(two, "previous") is None
         to_the_other()
-    assert status().disagreements == ()
+    assert status(look_inside=False).disagreements == ()
 
 
 @pytest.mark.parametrize("writes", [1, 2, 3, 4])
@@ -134,12 +144,12 @@ def test_the_very_first_promotion_may_be_cut_off_too(
         promote(GOOD, **BY)
     in_production = alias(registry, "champion")
     assert in_production == (GOOD if writes >= 3 else None)
-    assert (status().disagreements == ()) == (writes == 1)
+    assert (status(look_inside=False).disagreements == ()) == (writes == 1)
     repair(user="Bob")
-    assert status().disagreements == ()
+    assert status(look_inside=False).disagreements == ()
     assert alias(registry, "champion") == in_production
     promote(ALSO_GOOD, **BY)
-    assert status().disagreements == ()
+    assert status(look_inside=False).disagreements == ()
 
 
 @pytest.mark.parametrize("writes", [1, 2, 3])
@@ -151,6 +161,6 @@ def test_a_repair_that_is_cut_off_is_mended_by_the_next(
     with killed_after(writes), pytest.raises(Killed):
         repair(user="Bob")
     repair(user="Bob")
-    assert status().disagreements == ()
+    assert status(look_inside=False).disagreements == ()
     assert (alias(two, "champion"), alias(two, "previous")) == (GOOD, ALSO_GOOD)
     assert [one.change.kind for one in history(MODEL_NAME) if one.state == "done"][-1] == "found"

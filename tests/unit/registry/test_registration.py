@@ -186,7 +186,7 @@ def test_every_file_and_a_known_answer_are_recorded(
     assert files["contract.json"] == hashlib.sha256(contract).hexdigest()
     answer = json.loads(registered.tags["known_answer"])
     assert tuple(answer) == LABELS
-    assert sum(answer.values()) == pytest.approx(1)
+    assert len(set(answer.values())) > 1
 
 
 def test_what_an_earlier_library_did_not_record_is_added(
@@ -260,6 +260,7 @@ def test_a_verdict_that_changes_replaces_that_of_the_version(
     kept = client.get_model_version(NAME, str(registered.version)).tags
     assert (kept["gate"], kept["gate_failed"]) == ("passed", "")
     register_bundle(small_world.bundle, report.summary, GATE, NAME)
+    client.delete_model_version_tag(NAME, str(registered.version), "measured_run_id")
 
 
 def test_without_an_alias_nothing_is_in_production(client: mlflow.MlflowClient) -> None:

@@ -1,0 +1,214 @@
+"""The life of two models, by the commands that a person types: trained, promoted, rolled back.
+
+Keep the order of the tests: each begins where the one before ended.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from pipelines.cli import main
+from skin_lesion.registry import MODEL_NAME
+
+pytestmark = pytest.mark.slow
+
+EASY = {
+    "min_macro_f1": 0, "min_balanced_accuracy": 0, "min_melanoma_auc": 0, "max_ece": 1,
+    "min_melanoma_sensitivity": 0, "min_worst_subgroup_auc": 0,
+}  # fmt: skip
+# Killed at the worst moment: `previous` was written and `champion` was not.
+KILLED = """
+import os, signal, sys
+import mlflow
+from skin_lesion.registry import PRODUCTION_ALIAS, promote
+real = mlflow.MlflowClient.set_registered_model_alias
+def write(self, name, alias, version):
+    if alias == PRODUCTION_ALIAS:
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(self, name, alias, version)
+mlflow.MlflowClient.set_registered_model_alias = write
+promote(sys.argv[1], user="Ann", reason="killed half-way")
+"""
+
+
+@pytest.fixture(scope="module")
+def better(workplace: Any) -> Iterator[int]:
+    """The version that passes its gates."""
+    uri = f"sqlite:///{workplace.folder / '.work/store/mlflow.db'}"
+    before = mlflow.get_tracking_uri()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", uri)
+        version = workplace.run(register=EASY).outputs["registered_version"].load()
+        mlflow.set_tracking_uri(uri)
+        yield version.version
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture(scope="module")
+def worse(workplace: Any, better: int) -> int:
+    """The version that fails them."""
+    run = workplace.run(finetune_train={"epochs": 1})
+    mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
+    return int(run.outputs["registered_version"].load().version)
+
+
+def command(*words: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Exit status of a command, and what it said."""
+    code = main([str(word) for word in words])
+    said = capsys.readouterr()
+    return code, said.out + said.err
+
+
+def status(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    code, said = command("status", "--json", capsys=capsys)
+    found: dict[str, Any] = json.loads(said[said.index("{") :])
+    assert code == (0 if found["agree"] else 1)
+    return found
+
+
+def stock(*words: object) -> None:
+    """A command of ZenML itself, in a process of its own."""
+    zenml = Path(sys.executable).with_name("zenml")
+    subprocess.run([str(zenml), *map(str, words)], check=True, capture_output=True, text=True)
+
+
+def codes(found: dict[str, Any]) -> set[str]:
+    return {one["code"] for one in found["disagreements"]}
+
+
+def test_nothing_is_in_production_after_training(better, worse, capsys) -> None:
+    found = status(capsys)
+    assert (found["champion"], found["mirror"]["zenml_version"]) == (None, None)
+    gates = {one["version"]: one["gate"] for one in found["versions"]}
+    assert gates == {better: "passed", worse: "failed"}
+    assert found["agree"]
+
+
+def test_the_two_are_compared_on_the_same_images(better, worse, capsys) -> None:
+    code, said = command("compare", better, worse, capsys=capsys)
+    assert code == 0
+    assert "Macro F1" in said
+    assert "95 % interval" in said
+
+
+def test_both_are_what_their_records_say(better, worse, capsys) -> None:
+    for version in (better, worse):
+        code, said = command("verify", version, "--pictures", capsys=capsys)
+        assert code == 0, said
+        assert "All is as recorded." in said
+        assert "shown to the model again" in said
+
+
+def test_the_worse_one_is_refused_in_one_message(better, worse, capsys) -> None:
+    code, said = command("promote", worse, capsys=capsys)
+    assert code == 1
+    assert "is not fit for production" in said
+    assert "--override REASON" in said
+    assert status(capsys)["champion"] is None
+
+
+def test_the_better_one_goes_into_production_and_the_mirror_follows(better, capsys) -> None:
+    code, said = command("promote", better, "--reason", "the first", capsys=capsys)
+    assert code == 0, said
+    found = status(capsys)
+    assert found["agree"]
+    assert found["champion"] == found["mirror"]["mlflow_version"] == better
+    assert found["changes"][-1]["reason"] == "the first"
+
+
+def test_what_is_in_production_answers(workplace, better) -> None:
+    import pandas as pd
+
+    picture = next(workplace.data.rglob("*.jpg")).read_bytes()
+    model = mlflow.pyfunc.load_model(f"models:/{MODEL_NAME}@champion")
+    answer = model.predict(pd.DataFrame({"image": [picture]}))
+    assert answer["status"][0] in ("ok", "cannot_assess")
+
+
+def test_an_override_is_recorded_and_a_rollback_undoes_it(better, worse, capsys) -> None:
+    assert command("promote", worse, "--override", "for the test", capsys=capsys)[0] == 0
+    found = status(capsys)
+    assert (found["champion"], found["previous"]) == (worse, better)
+    assert found["mirror"]["mlflow_version"] == worse
+    assert found["changes"][-1]["override"] == "for the test"
+    assert command("rollback", "--reason", "it was worse", capsys=capsys)[0] == 0
+    found = status(capsys)
+    assert (found["champion"], found["previous"]) == (better, worse)
+    assert found["mirror"]["mlflow_version"] == better
+    assert found["agree"]
+
+
+def test_the_stock_command_of_the_model_registry_is_noticed_and_taken_as_the_truth(
+    better, worse, capsys
+) -> None:
+    stock(
+        *("model-registry", "models", "update-version", MODEL_NAME, "-v", worse),
+        *("--stage", "Production"),
+    )
+    found = status(capsys)
+    assert found["champion"] == worse
+    assert {"set_outside", "mirror"} <= codes(found)
+    code, _ = command("status", "--repair", capsys=capsys)
+    assert code == 0
+    found = status(capsys)
+    assert found["champion"] == found["mirror"]["mlflow_version"] == worse
+    assert found["changes"][-1]["kind"] == "found"
+    command("rollback", capsys=capsys)
+    assert status(capsys)["champion"] == better
+
+
+def test_the_stock_command_of_the_model_control_plane_moves_the_mirror_alone(
+    better, worse, capsys
+) -> None:
+    from zenml.client import Client
+
+    other = next(
+        version.number
+        for version in Client().list_model_versions(model_name_or_id=MODEL_NAME, hydrate=True)
+        if version.run_metadata["mlflow_version"] == worse
+    )
+    stock("model", "version", "update", MODEL_NAME, other, "-s", "production", "--force")
+    found = status(capsys)
+    assert codes(found) == {"mirror"}
+    assert found["champion"] == better
+    assert command("status", "--repair", capsys=capsys)[0] == 0
+    assert status(capsys)["mirror"]["mlflow_version"] == better
+
+
+def test_a_promotion_that_is_killed_half_way_is_explained_and_mended(better, worse, capsys) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED.replace('user="Ann"', 'override="test", user="Ann"'),
+         str(worse)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert killed.returncode == -9, killed.stderr
+    found = status(capsys)
+    assert found["champion"] == better
+    assert codes(found) == {"unfinished", "previous"}
+    assert command("promote", worse, "--override", "again", capsys=capsys)[0] == 1
+    assert command("status", "--repair", capsys=capsys)[0] == 0
+    found = status(capsys)
+    assert (found["champion"], found["previous"]) == (better, worse)
+    assert found["changes"][-1]["state"] in ("given up", "done")
+
+
+def test_the_status_for_people_names_all_of_it(better, worse, capsys) -> None:
+    code, said = command("status", capsys=capsys)
+    assert code == 0
+    assert f"in production   version {better}" in said
+    assert "MLflow, its records and ZenML agree." in said
+    assert "killed half-way [given up]" in said
+
+
+def test_an_unknown_version_ends_in_one_line(better, capsys) -> None:
+    for words in (["promote", 99], ["verify", 99], ["compare", 99, better]):
+        code, said = command(*words, capsys=capsys)
+        assert code == 1
+        assert "its versions are" in said.splitlines()[-1]
