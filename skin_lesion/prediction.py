@@ -13,6 +13,12 @@ from skin_lesion.quality import Quality
 
 Status = Literal["ok", "unreadable", "cannot_assess"]
 
+# Goes with every answer that a person reads.
+NOTICE = (
+    "For research only: not a medical device. No diagnosis, triage or treatment may rest on an "
+    "answer; it knows seven classes of pigmented lesions seen through a dermatoscope."
+)
+
 
 @dataclass(frozen=True)
 class Versions:
@@ -66,6 +72,8 @@ class Prediction:
         ood_score: How unlike the training pictures it is, on the scale of the contract's `ood`;
             None where it did not come to that, or where the model has no such gate.
         unlike_training: Whether that is more than the model accepts; None where `ood_score` is.
+        embedding_distance: Distance to the nearest class in the network's features, 0 to 2; None where
+            the picture did not come to that, or the model was registered without it.
         image_sha256: SHA-256 of the bytes that were given; None where there were none.
         versions: Which model spoke.
         several_frames: Whether the file holds more than one frame, page or picture of an animation;
@@ -85,6 +93,7 @@ class Prediction:
     quality: Quality | None = None
     ood_score: float | None = None
     unlike_training: bool | None = None
+    embedding_distance: float | None = None
     image_sha256: str | None = None
     versions: Versions | None = None
     several_frames: bool | None = None
