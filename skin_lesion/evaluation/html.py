@@ -107,7 +107,8 @@ def _origin(report: ReportSummary) -> dict[str, object]:
     return {
         "Backbone": report.backbone,
         "Pretrained on": report.pretrained_on,
-        "Bundle as trained": report.bundle_hash,
+        "Bundle as trained (measured here)": report.bundle_hash,
+        "Bundle with decisions (registered and served)": report.decided_bundle_hash or "not told",
         "Training run": report.training_run_id or "not tracked",
         "Data": report.data_fingerprint,
         "Split": report.split_hash,

@@ -171,7 +171,7 @@ def figure(name: str, data: bytes) -> str:
     source = b64encode(small).decode()
     reading = f" {escape(said.reading)}" if said.reading else ""
     return (
-        f'<figure id="{escape(name)}"><img alt="{escape(said.title)}" width="{width}" '
+        f'<figure id="picture-{escape(name)}"><img alt="{escape(said.title)}" width="{width}" '
         f'height="{height}" src="data:image/{kind};base64,{source}">'
         f"<figcaption><b>{escape(said.title)}.</b>{reading}</figcaption></figure>"
     )

@@ -107,6 +107,8 @@ class ReportSummary(Figures):
         val: Figures on the split that chose the weights, with cross-fitted probabilities.
         test: Figures on the split that no fit was given.
         evidence: Everything else that was measured on the test split.
+        decided_bundle_hash: Hash of the same bundle with what was frozen, which is the one that is
+            registered and served; None in a report from before it was told.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -125,3 +127,4 @@ class ReportSummary(Figures):
     val: SplitFigures
     test: SplitFigures
     evidence: Evidence
+    decided_bundle_hash: str | None = None

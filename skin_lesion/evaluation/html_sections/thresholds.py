@@ -70,7 +70,9 @@ def confidence(evidence: Evidence) -> str:
         f"<p>High from a top probability of {cutoffs.high:.2f}, medium from {cutoffs.medium:.2f}. "
         "Confidence says how sure the model is, not how dangerous a lesion would be.</p>"
         + figures_table(
-            ("Band", "Images", "Share", "Accuracy", "Melanomas called something else"), rows
+            ("Band", "Images", "Share of all", "Accuracy", "Melanomas called something else"),
+            rows,
+            caption="Shares in per cent, below each its 95 % interval.",
         )
         + _sure_misses(evidence.confidence)
         + f"<p>Withholding the least sure answers: area under the risk-coverage curve "
