@@ -11,13 +11,14 @@ from zenml.metadata.metadata_types import MetadataType
 
 from materializers._files import FileMaterializer, frame_hash, text_hash
 from skin_lesion.data.seen import SeenPictures
+from skin_lesion.drift.reference import DriftReference
 from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.ood import OodReference
 
 Content = TypeVar("Content")
 # What goes along with the model, each where there is such a thing.
-REFERENCE, SEEN = "ood.npz", "seen.npz"
+REFERENCE, SEEN, DRIFT = "ood.npz", "seen.npz", "drift.npz"
 
 
 class EvaluationReportMaterializer(FileMaterializer):
@@ -31,7 +32,7 @@ class EvaluationReportMaterializer(FileMaterializer):
         self.write_text("report.json", data.summary.model_dump_json(indent=2))
         self.write_frame("predictions.parquet", data.predictions)
         self.write_text("figures.json", json.dumps(list(data.figures)))
-        for name, content in ((REFERENCE, data.reference), (SEEN, data.seen)):
+        for name, content in ((REFERENCE, data.reference), (SEEN, data.seen), (DRIFT, data.drift)):
             if content is not None:
                 with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
                     content.save(Path(folder) / name)
@@ -48,6 +49,7 @@ class EvaluationReportMaterializer(FileMaterializer):
             figures={name: self.read_bytes(f"{name}.png") for name in names},
             reference=self._read(REFERENCE, OodReference.load),
             seen=self._read(SEEN, SeenPictures.load),
+            drift=self._read(DRIFT, DriftReference.load),
         )
 
     def _read(self, name: str, load: Callable[[Path], Content]) -> Content | None:

@@ -173,9 +173,12 @@ class Predictor:
         }
         bands, sets = decisions.confidence, decisions.prediction_sets
         scores = self._ood_scores(outputs)
+        reference = self._reference
+        distances = None if reference is None else reference.embedding_distances(outputs.pooled)
         for i, (each, row) in enumerate(zip(fit, probabilities, strict=True)):
             score = None if scores is None else float(scores[i])
             unlike = None if score is None else self._is_unlike(score)
+            distance = None if distances is None else float(distances[i])
             if unlike:
                 yield Prediction(
                     "cannot_assess",
@@ -183,6 +186,7 @@ class Predictor:
                     quality=each.quality,
                     ood_score=score,
                     unlike_training=unlike,
+                    embedding_distance=distance,
                     image_sha256=each.sha256,
                     versions=self.versions,
                     several_frames=each.several_frames,
@@ -204,6 +208,7 @@ class Predictor:
                 quality=each.quality,
                 ood_score=score,
                 unlike_training=unlike,
+                embedding_distance=distance,
                 image_sha256=each.sha256,
                 versions=self.versions,
                 several_frames=each.several_frames,

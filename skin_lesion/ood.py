@@ -45,19 +45,36 @@ class OodReference:
             shape (C, C); None where `means` is.
         bank: Features of training pictures scaled to length 1, shape (M, C), rounded to the
             precision of float16 on the way; None where `knn` is not wanted.
+        centroids: Mean direction of the features of each class, of length 1, shape (K, C): what a
+            batch of pictures is told by to have moved, whichever score the gate goes by. None in a
+            reference from before they were kept.
     """
 
     means: Floats | None = None
     whitening: Floats | None = None
     bank: Floats | None = None
+    centroids: Floats | None = None
 
-    def only(self, kind: OodScore) -> "OodReference | None":
-        """What one score needs of it; None where the score needs nothing."""
+    def only(self, kind: OodScore) -> "OodReference":
+        """What one score needs of it, and the centroids."""
         if kind == "mahalanobis":
             return replace(self, bank=None)
-        if kind == "knn":
-            return OodReference(bank=self.bank)
-        return None
+        return OodReference(bank=self.bank if kind == "knn" else None, centroids=self.centroids)
+
+    def embedding_distances(self, features: Floats) -> Scores | None:
+        """Distance to the nearest class in direction: 1 less the cosine of the angle, 0 to 2.
+
+        Args:
+            features: Pooled features, shape (N, C).
+
+        Returns:
+            Shape (N,); None where there are no centroids.
+        """
+        if self.centroids is None:
+            return None
+        cosines = _unit(features).astype(np.float64) @ self.centroids.T.astype(np.float64)
+        distances: Scores = 1.0 - cosines.max(axis=1)
+        return distances
 
     @property
     def scores(self) -> tuple[OodScore, ...]:
@@ -74,6 +91,7 @@ class OodReference:
             "means": self.means,
             "whitening": self.whitening,
             "bank": None if self.bank is None else self.bank.astype(np.float16),
+            "centroids": self.centroids,
         }
         kept = {name: array for name, array in arrays.items() if array is not None}
         # A file handle: for a path NumPy would add a suffix of its own.
@@ -89,11 +107,11 @@ class OodReference:
             ValueError: It holds something else.
         """
         with np.load(path, allow_pickle=False) as file:
-            unknown = set(file.files) - {"means", "whitening", "bank"}
+            unknown = set(file.files) - {"means", "whitening", "bank", "centroids"}
             if unknown or not file.files:
                 raise ValueError(
-                    f"{path} holds {sorted(file.files)}; expected means and whitening, or bank: "
-                    "evaluate the model anew"
+                    f"{path} holds {sorted(file.files)}; expected means and whitening, bank or "
+                    "centroids: evaluate the model anew"
                 )
             arrays = {name: file[name].astype(np.float32) for name in file.files}
         if "bank" in arrays:
@@ -141,6 +159,9 @@ def fit_reference(
         means=(means @ whitening).astype(np.float32),
         whitening=whitening.astype(np.float32),
         bank=_unit(_unit(features[rows]).astype(np.float16).astype(np.float32)),
+        centroids=_unit(
+            _class_means(_unit(features).astype(np.float64), truth)[0].astype(np.float32)
+        ),
     )
 
 

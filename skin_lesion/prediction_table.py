@@ -41,6 +41,7 @@ COLUMN_KINDS: Mapping[str, Kind] = MappingProxyType(
         "contract_hash": "text",
         "several_frames": "flag",
         "precision": "text",
+        "embedding_distance": "number",
     }
 )
 COLUMNS: tuple[str, ...] = tuple(COLUMN_KINDS)
@@ -69,6 +70,7 @@ def row(prediction: Prediction) -> dict[str, Cell]:
         **_of_versions(versions),
         "several_frames": prediction.several_frames,
         "precision": None if versions is None else versions.precision,
+        "embedding_distance": prediction.embedding_distance,
     }
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skin_lesion.decisions import Decisions, malignant_probability
 from skin_lesion.drift.features import FEATURES, NONE, watched
 from skin_lesion.labels import LABELS
-from skin_lesion.ood import UNLIKE_TRAINING
+from skin_lesion.ood import UNLIKE_TRAINING, OodReference, score
 from skin_lesion.quality import Quality, judge
 
 if TYPE_CHECKING:
@@ -30,10 +30,23 @@ class DriftReference:
 
     Attributes:
         table: Columns of `skin_lesion.drift.features.FEATURES`, one row for each picture; a cell is
-            missing where a picture had no such value.
+            missing where a picture had no such value. Numbers are rounded to the precision of
+            float32, which is what is saved.
     """
 
     table: "pd.DataFrame"
+
+    @classmethod
+    def of(cls, table: "pd.DataFrame") -> "DriftReference":
+        """Take watched columns, in the types that `load` gives."""
+        return cls(
+            table.astype(
+                {
+                    name: "float32" if FEATURES[str(name)].kind == "number" else "str"
+                    for name in table
+                }
+            )
+        )
 
     def save(self, path: Path) -> None:
         """Write an `.npz` file, the same bytes for the same table."""
@@ -43,9 +56,7 @@ class DriftReference:
             if FEATURES[str(name)].kind == "number":
                 arrays[str(name)] = column.to_numpy(np.float32)
             else:
-                arrays[str(name)] = np.array(
-                    column.astype("object").fillna(_NO_ANSWER).tolist(), dtype=np.str_
-                )
+                arrays[str(name)] = np.array(column.fillna(_NO_ANSWER).tolist(), dtype=np.str_)
         # A file handle: for a path NumPy would add a suffix of its own.
         with path.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
@@ -68,33 +79,34 @@ class DriftReference:
                 f"{path} is no reference of validation pictures; evaluate the model anew"
             )
         table = pd.DataFrame(columns)
-        for name in table:
-            if FEATURES[str(name)].kind == "category":
-                table[name] = table[name].astype("object").where(table[name] != _NO_ANSWER, None)
-        return cls(table)
+        return cls.of(table.mask(table == _NO_ANSWER))
 
 
 def reference_of(
     logits: NDArray[np.floating],
+    features: NDArray[np.float32],
     qualities: Sequence[Quality],
-    ood_scores: NDArray[np.float64] | None,
     decisions: Decisions,
-    embedding_distances: NDArray[np.float64] | None = None,
+    training: OodReference,
 ) -> DriftReference:
     """Say of N pictures what the served model says of them.
 
     Args:
         logits: Shape (N, 7).
+        features: Pooled features, shape (N, C).
         qualities: Measures of the pictures.
-        ood_scores: On the scale of `decisions.ood`, shape (N,); None where it is None.
         decisions: As frozen.
-        embedding_distances: Shape (N,); None where the model gives none.
+        training: The training pictures, as far as the gate needs them.
     """
     import pandas as pd
 
+    gate = decisions.ood
+    ood_scores = (
+        None if gate is None else score(gate.score, logits, features, training, gate.neighbours)
+    )
+    embedding_distances = training.embedding_distances(features)
     probabilities = decisions.calibrator.probabilities(logits)
     flaws = [judge(quality, decisions.quality) for quality in qualities]
-    gate = decisions.ood
     unlike = (
         np.zeros(len(logits), bool)
         if gate is None or ood_scores is None
@@ -138,7 +150,7 @@ def reference_of(
             },
         }
     )
-    return DriftReference(watched(table))
+    return DriftReference.of(watched(table))
 
 
 def _where(answered: NDArray[np.bool_], words: Sequence[str]) -> list[str | None]:

@@ -16,6 +16,7 @@ from skin_lesion.data.manifest import Manifest
 from skin_lesion.data.seen import SeenPictures
 from skin_lesion.data.split_table import SplitName, SplitTable
 from skin_lesion.decisions import Calibrator
+from skin_lesion.drift.reference import DriftReference, reference_of
 from skin_lesion.evaluation.cannot_assess import OutlierKind, OutlierSample
 from skin_lesion.evaluation.evidence import Measurement, Subject, gather
 from skin_lesion.evaluation.forward import Seen, forward, measure_qualities
@@ -36,7 +37,7 @@ from skin_lesion.evaluation.subgroups import skin_tone_note
 from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.inference import ServingModel
 from skin_lesion.labels import LABEL_INDEX, LABELS
-from skin_lesion.modeling.bundle import OOD_FILE, SEEN_FILE, ModelBundle, Saveable
+from skin_lesion.modeling.bundle import DRIFT_FILE, OOD_FILE, SEEN_FILE, ModelBundle, Saveable
 from skin_lesion.ood import OodReference
 from skin_lesion.quality import Quality
 from skin_lesion.settings import EvaluateConfig
@@ -60,6 +61,8 @@ class EvaluationReport:
             model. None where its score needs none.
         seen: What the model saw of training and validation, as hashes; goes along with it too. None
             in a report from before they were kept.
+        drift: What the model said of the validation pictures, which later batches are held against;
+            goes along with it too. None in a report from before that was kept.
     """
 
     summary: ReportSummary
@@ -67,11 +70,12 @@ class EvaluationReport:
     figures: dict[str, bytes]
     reference: OodReference | None
     seen: SeenPictures | None = None
+    drift: DriftReference | None = None
 
     @property
     def bundle_files(self) -> dict[str, Saveable]:
         """What goes along with the model, by its name in the bundle."""
-        files = {OOD_FILE: self.reference, SEEN_FILE: self.seen}
+        files = {OOD_FILE: self.reference, SEEN_FILE: self.seen, DRIFT_FILE: self.drift}
         return {name: content for name, content in files.items() if content is not None}
 
     def to_html(self) -> str:
@@ -164,7 +168,10 @@ def evaluate(
         ignore_index=True,
     )
     seen = SeenPictures.of(manifest, images, split)
-    return EvaluationReport(summary, predictions, figures, frozen.served_reference, seen)
+    drift = reference_of(
+        val.logits, val.features, data.qualities("val"), frozen.decisions, frozen.reference
+    )
+    return EvaluationReport(summary, predictions, figures, frozen.served_reference, seen, drift)
 
 
 @dataclass(frozen=True)

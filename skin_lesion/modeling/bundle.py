@@ -3,9 +3,10 @@
 Layout: `model.keras` (Keras, logits out), `serving/model.xml` and `serving/model.bin` (OpenVINO IR,
 float32, outputs `logits` and `features`), `serving/head.npz` (`kernel` (C, 7) and `bias` (7,) of the
 classification layer, for heat-maps), `contract.json`. Evaluation adds `serving/ood.npz` (what the
-training pictures look like to the network, to tell pictures that are unlike them) and
+training pictures look like to the network, to tell pictures that are unlike them),
 `serving/seen.npz` (hashes of the pictures that the model has seen, to tell whether others are among
-them); a bundle made before such a file was thought of has none, and opens all the same.
+them) and `serving/drift.npz` (what the model said of the validation pictures, to tell whether later
+ones differ); a bundle made before such a file was thought of has none, and opens all the same.
 """
 
 import hashlib
@@ -25,10 +26,11 @@ from skin_lesion.settings import ResizeMode
 CONTRACT_VERSION = 1
 OOD_FILE = "serving/ood.npz"
 SEEN_FILE = "serving/seen.npz"
+DRIFT_FILE = "serving/drift.npz"
 CORE_FILES: tuple[str, ...] = ("contract.json", "model.keras")
 SERVING_FILES: tuple[str, ...] = ("serving/model.xml", "serving/model.bin", "serving/head.npz")
 # What evaluation adds, each where it has something to add.
-EVALUATION_FILES: tuple[str, ...] = (OOD_FILE, SEEN_FILE)
+EVALUATION_FILES: tuple[str, ...] = (OOD_FILE, SEEN_FILE, DRIFT_FILE)
 
 
 class Saveable(Protocol):
@@ -175,6 +177,11 @@ class ModelBundle:
     def seen_path(self) -> Path | None:
         """Hashes of the pictures that it has seen; None where they were not kept."""
         return self._added(SEEN_FILE)
+
+    @property
+    def drift_path(self) -> Path | None:
+        """What the model said of the validation pictures; None where that was not kept."""
+        return self._added(DRIFT_FILE)
 
     @property
     def bundle_hash(self) -> str:

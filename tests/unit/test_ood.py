@@ -122,15 +122,29 @@ def test_a_loaded_reference_saves_to_the_same_bytes(tmp_path, reference) -> None
 
 
 def test_only_what_a_score_needs_is_kept(tmp_path, seen, reference) -> None:
-    assert reference.only("energy") is None
-    assert reference.only("max_softmax") is None
+    for kind in ("energy", "max_softmax"):
+        assert reference.only(kind) == OodReference(centroids=reference.centroids)
     for kind in ("mahalanobis", "knn"):
         kept = reference.only(kind)
         kept.save(tmp_path / kind)
+        assert np.array_equal(OodReference.load(tmp_path / kind).centroids, reference.centroids)
         loaded = OodReference.load(tmp_path / kind)
         assert loaded.scores == ("energy", "max_softmax", kind)
         assert np.isfinite(score(kind, *seen, loaded, 3)).all()
     assert reference.scores == SCORES
+
+
+def test_the_distance_in_the_features_is_scikit_learns_cosine_distance(train, seen, reference):
+    from sklearn.metrics.pairwise import cosine_distances
+
+    features, truth = train
+    unit = normalize(features.astype(np.float64))
+    means = np.stack([unit[truth == k].mean(axis=0) for k in range(7)])
+    expected = cosine_distances(seen[1], means).min(axis=1)
+    assert reference.embedding_distances(seen[1]) == pytest.approx(expected, abs=1e-5)
+    # Training pictures lie nearer than random ones.
+    assert reference.embedding_distances(features).mean() < expected.mean()
+    assert OodReference(bank=reference.bank).embedding_distances(seen[1]) is None
 
 
 @pytest.mark.parametrize("kind", ["mahalanobis", "knn"])

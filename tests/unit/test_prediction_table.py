@@ -51,7 +51,7 @@ def test_the_columns_of_the_contract_come_first_and_none_is_renamed() -> None:
         "quality_brightness", "quality_dark_share", "quality_bright_share", "quality_contrast",
         "quality_skin_likeness", "quality_short_side", "quality_aspect", "ood_score",
         "unlike_training", "image_sha256", "model_version", "bundle_hash", "contract_hash", "several_frames",
-        "precision",
+        "precision", "embedding_distance",
     )  # fmt: skip
 
 
@@ -62,6 +62,7 @@ def test_every_field_of_a_prediction_but_the_heat_map_changes_the_row() -> None:
         "prediction_set": (), "verdicts": {}, "quality": replace(QUALITY, aspect=2.0),
         "ood_score": 0.0, "unlike_training": True, "image_sha256": "0" * 64,
         "versions": replace(VERSIONS, contract="0" * 64), "several_frames": True,
+        "embedding_distance": 0.5,
     }  # fmt: skip
     assert {field.name for field in fields(Prediction)} == changed.keys() | {"heat_map"}
     for name, value in changed.items():

@@ -10,7 +10,7 @@ from skin_lesion.drift.features import watched
 from skin_lesion.drift.reference import DriftReference, reference_of
 from skin_lesion.evaluation.forward import forward, measure_qualities
 from skin_lesion.inference import Predictor, ServingModel
-from skin_lesion.ood import OodReference, score
+from skin_lesion.ood import OodReference
 from skin_lesion.prediction_table import frame
 from skin_lesion.settings import DriftConfig
 from tests.small_world import HEIGHT, WIDTH
@@ -45,12 +45,10 @@ def reference(served, pictures) -> DriftReference:
     model, decisions = ServingModel.load(served), served.contract.decisions
     rows = np.arange(len(pictures))
     seen = forward(model, pictures, rows, 16)
-    gate = decisions.ood
-    scores = score(
-        gate.score, seen.logits, seen.features, OodReference.load(served.ood_path), gate.neighbours
-    ) if served.ood_path else score(gate.score, seen.logits, seen.features, None, gate.neighbours)  # fmt: skip
     qualities = measure_qualities(pictures, rows, [HEIGHT] * len(pictures), [WIDTH] * len(pictures))
-    return reference_of(seen.logits, qualities, scores, decisions)
+    return reference_of(
+        seen.logits, seen.features, qualities, decisions, OodReference.load(served.ood_path)
+    )
 
 
 def encoded(picture: np.ndarray) -> bytes:
@@ -99,6 +97,17 @@ def test_a_file_of_something_else_is_refused(tmp_path):
     np.savez(tmp_path / "other.npz", kernel=np.zeros(3))
     with pytest.raises(ValueError, match="evaluate the model anew"):
         DriftReference.load(tmp_path / "other.npz")
+
+
+def test_evaluation_keeps_it_with_the_model(small_world, small_report, tmp_path):
+    bundle = small_world.bundle.with_decisions(
+        small_report.summary.decisions, small_report.bundle_files, tmp_path / "bundle"
+    )
+    kept = DriftReference.load(bundle.drift_path).table
+    assert len(kept) == len(small_world.split.indices("val"))
+    # Frozen on validation so that this share is accepted.
+    assert 0.85 < (kept["status"] == "ok").mean() < 1.0
+    assert kept["embedding_distance"].between(0, 2).all()
 
 
 def test_no_picture_is_named(reference, tmp_path):

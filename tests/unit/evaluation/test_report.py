@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from skin_lesion.data.seen import checksum_bytes, coefficients
 from skin_lesion.evaluation.report import EvaluationReport, evaluate
 from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.labels import LABELS
-from skin_lesion.modeling.bundle import ModelBundle
+from skin_lesion.modeling.bundle import SEEN_FILE, ModelBundle
 from skin_lesion.settings import EvaluateConfig
 
 
@@ -139,10 +140,25 @@ def test_the_same_seed_gives_the_same_report(small_world, quick, plain):
 def test_everything_is_measured(report):
     evidence = report.summary.evidence
     missing = [name for name in type(evidence).model_fields if getattr(evidence, name) is None]
-    assert not missing
+    assert missing == ["checks_need"]  # what they would have needed, had it been too little
     assert len(evidence.operating_points) == 4
     assert set(evidence.gallery) == set(LABELS)
     assert len(evidence.robustness.perturbations) == 10
+
+
+def test_hashes_of_what_the_model_saw_go_along_with_it(report, small_world):
+    split = small_world.split
+    seen = report.bundle_files[SEEN_FILE]
+    assert len(seen) == len(split.indices("train")) + len(split.indices("val"))
+    assert seen.data == small_world.manifest.provenance.name
+    rows = np.concatenate([split.indices(name) for name in ("train", "val", "test")])
+    checksums = checksum_bytes(["f" * 64] * len(rows))
+    found = seen.match(checksums, coefficients(small_world.images.open(), rows))
+    assert (found.distance == 0).tolist() == [name != "test" for name in split.rows["split"][rows]]
+
+
+def test_what_is_said_of_skin_tone_is_said_of_these_pictures(report):
+    assert "drawn" in report.summary.evidence.subgroups.skin_tone
 
 
 def test_the_headline_and_the_evidence_are_the_same_figures(report):
