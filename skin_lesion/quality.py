@@ -5,7 +5,7 @@ size of the model's input. Only what the file itself says, its sides, is judged 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -60,10 +60,6 @@ class Quality:
     skin_likeness: float
     short_side: float
     aspect: float
-
-    def as_dict(self) -> dict[str, float]:
-        """The measures by name."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,5 @@
+from dataclasses import asdict, replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -71,9 +73,9 @@ def test_black_and_white_halves_are_half_dark_and_half_bright() -> None:
 @pytest.mark.parametrize("size", [(400, 300), (380, 380), (300, 225)])
 def test_measures_mean_the_same_at_every_input_size(drawn, size) -> None:
     for picture in drawn[:10]:
-        here = measured(picture).as_dict()
+        here = asdict(measured(picture))
         other = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
-        there = measured(other).as_dict()
+        there = asdict(measured(other))
         for name, tolerance in {"sharpness": 0.1, "brightness": 0.5, "contrast": 0.6}.items():
             assert there[name] == pytest.approx(here[name], abs=tolerance), name
         for name in ("dark_share", "bright_share", "skin_likeness"):
@@ -148,7 +150,7 @@ def test_drawn_lesions_that_the_limits_never_saw_are_mostly_accepted(limits) -> 
 )
 def test_each_measure_has_its_reason_and_its_bad_side(measures, reason) -> None:
     limits = fit_quality_limits(spread(200, 0), **FIT)
-    assert judge(Quality(**GOOD.as_dict() | measures), limits) == reason
+    assert judge(replace(GOOD, **measures), limits) == reason
 
 
 def test_of_several_reasons_the_first_of_the_contract_is_given() -> None:
@@ -162,7 +164,7 @@ def test_of_several_reasons_the_first_of_the_contract_is_given() -> None:
     ]  # fmt: skip
     quality = GOOD
     for (name, value), reason in zip(flaws, reversed(QUALITY_REASONS), strict=True):
-        quality = Quality(**quality.as_dict() | {name: value})
+        quality = replace(quality, **{name: value})
         assert judge(quality, limits) == reason
 
 
@@ -178,7 +180,7 @@ def test_the_limits_keep_to_their_budget_and_leave_little_of_it(count, quality_s
 
 def test_the_pictures_furthest_out_are_given_up_first() -> None:
     qualities = spread(399, 2)
-    worst = Quality(**GOOD.as_dict() | {"sharpness": -2.0, "contrast": 0.1, "brightness": 5.0})
+    worst = replace(GOOD, **{"sharpness": -2.0, "contrast": 0.1, "brightness": 5.0})
     limits = fit_quality_limits([*qualities, worst], **FIT | {"quality_share": 0.8})
     assert judge(worst, limits) is not None
 
@@ -192,7 +194,7 @@ def test_the_pictures_furthest_out_are_given_up_first() -> None:
 )  # fmt: skip
 def test_what_does_no_harm_is_never_a_reason_however_rare(measure, value) -> None:
     limits = fit_quality_limits([GOOD] * 50, **FIT)
-    assert judge(Quality(**GOOD.as_dict() | {measure: float(value)}), limits) is None
+    assert judge(replace(GOOD, **{measure: float(value)}), limits) is None
 
 
 def test_a_black_lesion_on_well_lit_skin_is_not_too_dark(drawn, limits) -> None:
@@ -206,14 +208,14 @@ def test_a_black_lesion_on_well_lit_skin_is_not_too_dark(drawn, limits) -> None:
 
 
 def test_pictures_of_unfit_shape_do_not_widen_the_limits() -> None:
-    tiny = Quality(**GOOD.as_dict() | {"short_side": 20.0, "sharpness": -3.0})
-    soft = Quality(**GOOD.as_dict() | {"sharpness": 0.9})
+    tiny = replace(GOOD, **{"short_side": 20.0, "sharpness": -3.0})
+    soft = replace(GOOD, sharpness=0.9)
     assert fit_quality_limits([GOOD, soft, tiny], **FIT)["sharpness"].low == 0.9
 
 
 def test_bad_arguments_are_named() -> None:
     with pytest.raises(ValueError, match="none of 1 pictures"):
-        fit_quality_limits([Quality(**GOOD.as_dict() | {"aspect": 5.0})], **FIT)
+        fit_quality_limits([replace(GOOD, aspect=5.0)], **FIT)
     with pytest.raises(ValueError, match="bluriness"):
         judge(GOOD, {"bluriness": Limits(low=0.0)})
     with pytest.raises(ValueError, match="expected uint8 RGB"):
