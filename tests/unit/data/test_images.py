@@ -1,6 +1,7 @@
 """The one path from bytes to pixels."""
 
 import io
+import logging
 import pickle
 import random
 import struct
@@ -13,7 +14,7 @@ import imagehash
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from skin_lesion.data.images import (
     ImageError,
@@ -352,6 +353,42 @@ def test_a_cut_file_is_refused_in_every_format(file_format: str, share: float) -
     noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     data = encoded(Image.fromarray(noise), file_format)
     assert reason_of(data[: int(len(data) * share)]) in {"truncated", "unreadable"}
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "BMP", "TIFF"])
+def test_a_missing_end_is_found_where_all_pixels_are_there(file_format: str) -> None:
+    data = encoded(Image.fromarray(np.zeros((9, 13, 3), np.uint8)), file_format)
+    for cut in range(1, 25):
+        assert reason_of(data[:-cut]) in {"truncated", "unreadable"}
+    assert read_pixels(data + b"more", SPEC).shape == (60, 80, 3)
+
+
+def test_no_message_repeats_the_first_bytes_of_a_file() -> None:
+    with pytest.raises(ImageError) as caught:
+        decode(b"DOE;JOHN;1950", max_pixels=MAX_PIXELS)
+    assert "DOE" not in str(caught.value)
+
+
+def test_names_in_a_picture_do_not_reach_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    tags = Image.Exif()
+    tags[ExifTags.Base.Artist] = "DOE, JOHN"
+    buffer = io.BytesIO()
+    smooth(20, 30).save(buffer, "TIFF", exif=tags)
+    with caplog.at_level(logging.DEBUG):
+        decode(buffer.getvalue(), max_pixels=MAX_PIXELS)
+    assert b"DOE" in buffer.getvalue()
+    assert "DOE" not in caplog.text
+
+
+def test_the_first_frame_counts_and_it_is_said_that_there_are_more() -> None:
+    frames = [Image.new("RGB", (20, 15), colour) for colour in ("red", "blue")]
+    for file_format in ("PNG", "WEBP", "TIFF"):
+        one = encoded(frames[0], file_format)
+        both = encoded(frames[0], file_format, save_all=True, append_images=frames[1:])
+        assert not read_picture(one, SPEC).several_frames
+        picture = read_picture(both, SPEC)
+        assert picture.several_frames
+        assert np.abs(np.asarray(picture.image).mean((0, 1)) - (255, 0, 0)).max() < 3
 
 
 @pytest.mark.parametrize(("width", "height"), [(1001, 1000), (50_000, 50_000), (2_000_000, 1)])
