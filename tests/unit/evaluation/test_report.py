@@ -1,6 +1,7 @@
 import dataclasses
 import re
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -181,6 +182,18 @@ def test_the_summary_keeps_the_contract_of_report_json(small_world, report):
     assert (test["purpose"], report.summary.val.purpose) == ("test", "selection")
     assert report.summary.split_hash == small_world.split.split_hash
     assert report.summary.bundle_hash == small_world.bundle.bundle_hash
+
+
+def test_the_report_names_the_bundle_that_will_be_registered(small_world, report, tmp_path):
+    """Also after what goes along was stored and read again, as between two steps."""
+    again = {}
+    for name, content in report.bundle_files.items():
+        content.save(tmp_path / Path(name).name)
+        again[name] = type(content).load(tmp_path / Path(name).name)
+    assert len(again) >= 2
+    final = small_world.bundle.with_decisions(report.summary.decisions, again, tmp_path / "bundle")
+    assert final.bundle_hash == report.summary.decided_bundle_hash
+    assert final.bundle_hash != report.summary.bundle_hash == small_world.bundle.bundle_hash
 
 
 @pytest.mark.parametrize("field", ["data_fingerprint", "split_hash"])
