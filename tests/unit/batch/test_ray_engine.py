@@ -55,6 +55,11 @@ def many(tmp_path: Path) -> Path:
     return folder
 
 
+def answers(result: BatchResult) -> list[dict[str, Any]]:
+    """The rows, but for the name of the model, which tells the stand-ins below apart."""
+    return [{**row, "model_version": None} for row in rows_of(result)]
+
+
 def scoring_processes() -> list[psutil.Process]:
     """Workers of Ray that have a task of ours in hand."""
     found = []
@@ -110,7 +115,7 @@ def test_workers_killed_half_way_lose_and_double_nothing(
     result = on_cluster(many, "killed", shard_size=2)
     assert len(killed) == 2
     monkeypatch.undo()
-    assert rows_of(result) == rows_of(score(many, "alone", shard_size=2))
+    assert answers(result) == answers(score(many, "alone", shard_size=2))
 
 
 @pytest.mark.slow
@@ -133,7 +138,7 @@ def test_a_node_that_leaves_half_way_loses_and_doubles_nothing(
     result = on_cluster(many, "left", shard_size=2)
     assert leaving.is_set()
     monkeypatch.undo()
-    assert rows_of(result) == rows_of(score(many, "alone", shard_size=2))
+    assert answers(result) == answers(score(many, "alone", shard_size=2))
 
 
 @pytest.mark.slow
