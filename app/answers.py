@@ -39,11 +39,13 @@ _PICTURE: JsonDict = {
     },
     "ood_score": 0.74,
     "unlike_training": False,
+    "embedding_distance": 0.11,
     "several_frames": False,
     "image_sha256": "c41d8e20" * 8,
     "model_version": "3",
     "bundle_hash": _MODEL["bundle_hash"],
     "contract_hash": _MODEL["contract_hash"],
+    "precision": "float32",
     "heat_map": {"label": "nv", "png_base64": "iVBORw0KGgo="},
     "audit_id": 1041,
 }  # fmt: skip
@@ -54,6 +56,7 @@ _UNREADABLE: JsonDict = dict.fromkeys(_PICTURE) | {
     "model_version": "3",
     "bundle_hash": _MODEL["bundle_hash"],
     "contract_hash": _MODEL["contract_hash"],
+    "precision": "float32",
     "audit_id": 1042,
 }
 EXAMPLE: JsonDict = {"notice": NOTICE, "model": _MODEL, "predictions": [_PICTURE, _UNREADABLE]}
@@ -107,11 +110,13 @@ class PictureAnswer(Answer):
         quality: Measures of the picture.
         ood_score: How unlike the training pictures it is.
         unlike_training: Whether that is more than the model accepts.
+        embedding_distance: Distance to the nearest class in the network's features, 0 to 2.
         several_frames: Whether the file holds several frames, of which the first was judged.
         image_sha256: SHA-256 of the file.
         model_version: Version in the registry that spoke.
         bundle_hash: SHA-256 of its files.
         contract_hash: SHA-256 of its contract, which holds every threshold.
+        precision: In which the network was computed.
         heat_map: Where it was asked for.
         audit_id: Row of the audit log that holds this answer; null where no log is kept.
     """
@@ -130,11 +135,13 @@ class PictureAnswer(Answer):
     quality: dict[str, float] | None
     ood_score: float | None
     unlike_training: bool | None
+    embedding_distance: float | None
     several_frames: bool | None
     image_sha256: str | None
     model_version: str | None
     bundle_hash: str | None
     contract_hash: str | None
+    precision: str | None
     heat_map: OverlaidHeatMap | None
     audit_id: int | None
 

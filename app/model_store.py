@@ -21,7 +21,8 @@ from skin_lesion import registry
 from skin_lesion.inference import Predictor
 from skin_lesion.modeling.bundle import Contract, ContractError, ModelBundle
 from skin_lesion.registry import RegisteredVersion
-from skin_lesion.settings import ModelStoreConfig
+from skin_lesion.registry.answers import wrong_answers
+from skin_lesion.settings import ModelStoreConfig, RegistryConfig
 
 log = logging.getLogger(__name__)
 
@@ -231,6 +232,10 @@ class ModelStore:
 
         with self._cache.bundle(wanted.bundle_hash, fetch) as bundle:
             predictor = Predictor(bundle, version=str(wanted.version))
+            # On this machine's processor, not on the one where it was registered.
+            wrong = wrong_answers(wanted, bundle, RegistryConfig().answer_tolerance)
+        if wrong:
+            raise TrialError("; ".join(wrong))
         try_out(predictor)
         return Served(wanted, predictor, bundle.contract, _now())
 

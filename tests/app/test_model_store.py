@@ -1,6 +1,7 @@
 """The store follows the alias, and nothing that goes wrong with a new version reaches who asks."""
 
 import gc
+import json
 import shutil
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 
 from app.model_store import ModelStore, NotReadyError
 from skin_lesion.modeling.bundle import ModelBundle
+from skin_lesion.registry.answers import known_answer
 from skin_lesion.settings import ModelStoreConfig
 from tests.app.conftest import Alias, Registry, wait_for
 
@@ -169,6 +171,18 @@ def test_a_model_whose_files_are_right_but_whose_network_is_not_is_refused(
     (broken / "serving" / "model.xml").write_text("<net/>")
     alias.point_to(2, ModelBundle.open(broken))
     assert "it could not be loaded" in own_store.refresh().problem
+    assert own_store.current().version.version == 1
+
+
+def test_a_model_that_answers_otherwise_than_on_the_day_it_was_registered_is_refused(
+    own_store, alias, bundles
+) -> None:
+    own_store.refresh()
+    alias.point_to(2, bundles[2])
+    recorded = {**known_answer(bundles[2]), "mel": 123.0}
+    tags = {"known_answer": json.dumps(recorded)}
+    alias.version = alias.version.model_copy(update={"tags": tags})
+    assert "it failed its first trial" in own_store.refresh().problem
     assert own_store.current().version.version == 1
 
 
