@@ -4,8 +4,10 @@ Validation decides whatever is decided after training; the test split is then me
 decides nothing.
 """
 
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -77,6 +79,15 @@ class EvaluationReport:
         """What goes along with the model, by its name in the bundle."""
         files = {OOD_FILE: self.reference, SEEN_FILE: self.seen, DRIFT_FILE: self.drift}
         return {name: content for name, content in files.items() if content is not None}
+
+    def naming_its_bundle(self, bundle: ModelBundle) -> "EvaluationReport":
+        """The same report, which names the bundle that its decisions make of this one."""
+        with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
+            decided = bundle.with_decisions(
+                self.summary.decisions, self.bundle_files, Path(folder) / "bundle"
+            )
+            found = {"decided_bundle_hash": decided.bundle_hash}
+        return replace(self, summary=self.summary.model_copy(update=found))
 
     def to_html(self) -> str:
         """One page that needs no other file and no network."""
@@ -171,7 +182,8 @@ def evaluate(
     drift = reference_of(
         val.logits, val.features, data.qualities("val"), frozen.decisions, frozen.reference
     )
-    return EvaluationReport(summary, predictions, figures, frozen.served_reference, seen, drift)
+    report = EvaluationReport(summary, predictions, figures, frozen.served_reference, seen, drift)
+    return report.naming_its_bundle(bundle)
 
 
 @dataclass(frozen=True)
