@@ -4,31 +4,29 @@ import importlib.metadata
 import io
 from typing import TYPE_CHECKING
 
-from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
+from skin_lesion.prediction_table import COLUMN_KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models import ModelSignature
 
 # What `skin_lesion.pyfunc` imports, directly or not; no training framework is among it.
-SERVING_PACKAGES = ("mlflow", "numpy", "openvino", "pandas", "pillow", "pydantic")
+SERVING_PACKAGES = ("mlflow", "numpy", "openvino", "pandas", "pillow", "pydantic", "pydicom")
 
 
 def signature() -> "ModelSignature":
-    """What the pyfunc takes and gives."""
+    """What the pyfunc takes and gives: the columns of `skin_lesion.prediction_table`."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
+    types = {"number": DataType.double, "text": DataType.string, "flag": DataType.boolean}
     return ModelSignature(
         inputs=Schema([ColSpec(DataType.binary, "image")]),
         outputs=Schema(
             [
-                *(ColSpec(DataType.double, label, required=False) for label in LABELS),
-                ColSpec(DataType.string, "prediction", required=False),
-                ColSpec(DataType.double, "malignant_probability", required=False),
-                ColSpec(DataType.string, "status"),
-                ColSpec(DataType.string, "reason", required=False),
+                ColSpec(types[kind], name, required=name == "status")
+                for name, kind in COLUMN_KINDS.items()
             ]
         ),
     )

@@ -16,6 +16,7 @@ from skin_lesion.evaluation.gate_report import GateCheck, GateReport
 from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
+from skin_lesion.prediction_table import COLUMNS
 from skin_lesion.registry import (
     RegisteredVersion,
     champion,
@@ -237,7 +238,9 @@ def test_the_input_example_is_a_picture_that_the_model_answers(
 def test_the_signature_is_the_contract(registered: RegisteredVersion) -> None:
     signature = mlflow.models.get_model_info(registered.uri).signature
     assert [(c.name, c.type.name) for c in signature.inputs] == [("image", "binary")]
-    assert signature.outputs.input_names() == [
+    names = signature.outputs.input_names()
+    assert names == list(COLUMNS)
+    assert names[:11] == [
         *LABELS, "prediction", "malignant_probability", "status", "reason",
     ]  # fmt: skip
 
