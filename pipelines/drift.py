@@ -7,26 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from skin_lesion.audit.log import AuditLog
 from skin_lesion.audit.queries import Scope
 from skin_lesion.drift.compare import DriftReport, compare
+from skin_lesion.drift.lookup import bundle_that_answered, reference_in
 from skin_lesion.drift.page import render
-from skin_lesion.drift.reference import DriftReference
 from skin_lesion.drift.tables import from_audit, read_predictions
-from skin_lesion.modeling.bundle import ModelBundle
-from skin_lesion.registry import (
-    MODEL_NAME,
-    PRODUCTION_ALIAS,
-    find_bundle,
-    find_version,
-    open_bundle,
-)
+from skin_lesion.registry import PRODUCTION_ALIAS, find_version, open_bundle
 from skin_lesion.settings import DriftConfig
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -41,7 +30,6 @@ class DriftRequest:
         model: Version, alias or folder of a bundle; None takes the one that answered, and of an
             audit log the one in production.
         output: Page to be written; None names one.
-        seed: Of the permutations.
     """
 
     predictions: Path | None = None
@@ -50,7 +38,6 @@ class DriftRequest:
     until: datetime | None = None
     model: str | None = None
     output: Path | None = None
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,52 +79,13 @@ def run_drift(request: DriftRequest, limits: DriftConfig, shelf: Path) -> DriftA
         else:
             assert request.predictions is not None  # one of the two
             name, batch = request.predictions.name, read_predictions(request.predictions)
-            bundle = _bundle_of(batch, request.model, Path(folder))
-        report = compare(reference_in(bundle).table, batch, limits, data=name, seed=request.seed)
+            bundle = bundle_that_answered(batch, request.model, Path(folder))
+        report = compare(reference_in(bundle).table, batch, limits, data=name)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     stem = "audit" if request.predictions is None else request.predictions.stem
     page = request.output or shelf / f"{stem}-{stamp}.html"
     _write(report, page)
     return DriftAnswer(report, page)
-
-
-def reference_in(bundle: ModelBundle) -> DriftReference:
-    """What a model said of its validation pictures.
-
-    Raises:
-        ValueError: It was registered before that was kept.
-    """
-    if bundle.drift_path is None:
-        raise ValueError(
-            f"{bundle.path.name} was registered without its validation pictures' answers, so there "
-            "is nothing to compare with; run the pipeline again, and use the version it registers"
-        )
-    return DriftReference.load(bundle.drift_path)
-
-
-def _bundle_of(batch: "pd.DataFrame", model: str | None, work: Path) -> ModelBundle:
-    """The model that answered, checked by its hash where the table names one."""
-    hashes = set(batch["bundle_hash"].dropna()) if "bundle_hash" in batch else set()
-    if model is not None:
-        path = Path(model)
-        bundle = ModelBundle.open(path) if path.is_dir() else open_bundle(model, work)
-    elif len(hashes) == 1:
-        [bundle_hash] = hashes
-        found = find_bundle(MODEL_NAME, bundle_hash)
-        if found is None:
-            raise LookupError(
-                f"no registered version holds the bundle {bundle_hash[:12]} that answered; name it "
-                "with --model FOLDER"
-            )
-        bundle = open_bundle(str(found.version), work)
-    else:
-        bundle = open_bundle(PRODUCTION_ALIAS, work)
-    if hashes and bundle.bundle_hash not in hashes:
-        raise ValueError(
-            f"the table was answered by bundle {', '.join(sorted(h[:12] for h in hashes))} and the "
-            f"model named is {bundle.bundle_hash[:12]}; compare it with the model that answered"
-        )
-    return bundle
 
 
 def _period(since: datetime | None, until: datetime | None) -> str:

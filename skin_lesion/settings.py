@@ -601,6 +601,7 @@ class DriftConfig(Settings):
         significance: And its corrected p-value has to be below this.
         bins: Equal-mass bins of a number.
         permutations: Of the test of categories.
+        seed: Of the permutations.
     """
 
     min_images: int = Field(default=50, ge=10)
@@ -609,6 +610,7 @@ class DriftConfig(Settings):
     significance: float = Field(default=0.01, gt=0.0, lt=1.0)
     bins: int = Field(default=10, ge=2)
     permutations: int = Field(default=4000, ge=1000)
+    seed: int = Field(default=17, ge=0, le=MAX_SEED)
 
     @model_validator(mode="after")
     def _are_in_order(self) -> Self:

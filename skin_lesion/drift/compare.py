@@ -122,7 +122,6 @@ def compare(
     limits: DriftConfig,
     *,
     data: str,
-    seed: int,
 ) -> DriftReport:
     """Hold a batch against the reference.
 
@@ -131,7 +130,6 @@ def compare(
         batch: Predictions to be judged; columns that the reference lacks are left out.
         limits: What counts as a change.
         data: Name of the batch, for the report.
-        seed: Of the permutations.
 
     Raises:
         ValueError: A table holds no predictions, the two share no column, or the batch was answered
@@ -144,7 +142,7 @@ def compare(
         raise ValueError(
             f"reference and batch share no column: {list(then.columns)} and {list(now.columns)}"
         )
-    measured = [_measure(name, then[name], now[name], limits, seed) for name in shared]
+    measured = [_measure(name, then[name], now[name], limits) for name in shared]
     adjusted = holm([one.p_value for one in measured])
     features = tuple(
         one.model_copy(update={"p_value": p, "level": _level(one.psi, p, limits)})
@@ -195,19 +193,19 @@ def _level(psi: float | None, p_value: float | None, limits: DriftConfig) -> Lev
 
 
 def _measure(
-    name: str, reference: "pd.Series", batch: "pd.Series", limits: DriftConfig, seed: int
+    name: str, reference: "pd.Series", batch: "pd.Series", limits: DriftConfig
 ) -> FeatureDrift:
     kind = FEATURES[name].kind
     then, now = reference.dropna(), batch.dropna()
     measure = _numbers if kind == "number" else _categories
-    found = measure(then, now, limits, seed)
+    found = measure(then, now, limits)
     # A test needs pictures on both sides.
     if min(len(then), len(now)) < limits.min_images:
         found |= {"psi": None, "p_value": None}
     return FeatureDrift(name=name, kind=kind, n_reference=len(then), n_batch=len(now), **found)
 
 
-def _numbers(then: "pd.Series", now: "pd.Series", limits: DriftConfig, _: int) -> dict[str, object]:
+def _numbers(then: "pd.Series", now: "pd.Series", limits: DriftConfig) -> dict[str, object]:
     from scipy.stats import ks_2samp
 
     before, after = then.to_numpy(np.float64), now.to_numpy(np.float64)
@@ -238,9 +236,7 @@ def _numbers(then: "pd.Series", now: "pd.Series", limits: DriftConfig, _: int) -
     }
 
 
-def _categories(
-    then: "pd.Series", now: "pd.Series", limits: DriftConfig, seed: int
-) -> dict[str, object]:
+def _categories(then: "pd.Series", now: "pd.Series", limits: DriftConfig) -> dict[str, object]:
     before, after = then.astype("str"), now.astype("str")
     names = sorted({*before, *after})
     counts = [
@@ -252,7 +248,7 @@ def _categories(
         "reference": _shares(counts[0]),
         "batch": _shares(counts[1]),
         "psi": stability_index(*counts) if names else None,
-        "p_value": permuted_chi_squared(*counts, rounds=limits.permutations, seed=seed),
+        "p_value": permuted_chi_squared(*counts, rounds=limits.permutations, seed=limits.seed),
     }
 
 
