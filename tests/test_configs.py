@@ -7,6 +7,7 @@ would be lost; these tests are what speaks up.
 import copy
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -26,10 +27,16 @@ def load(path: Path) -> Yaml:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def pipeline_entrypoint() -> Callable[..., Any]:
-    from pipelines.training import training_pipeline
+def pipeline_entrypoint(name: str = "training.training_pipeline") -> Callable[..., Any]:
+    module, _, function = name.rpartition(".")
+    return getattr(importlib.import_module(f"pipelines.{module}"), function).entrypoint
 
-    return training_pipeline.entrypoint
+
+def pipeline_of(path: Path) -> str:
+    """The pipeline that the command at the head of a configuration runs."""
+    found = re.search(r"zenml pipeline run pipelines\.(\S+) ", path.read_text(encoding="utf-8"))
+    assert found, f"{path} does not say how it is run"
+    return found[1]
 
 
 def step_entrypoint(name: str) -> Callable[..., Any]:
@@ -70,14 +77,15 @@ def wrong_parameters(
             yield f"{where}.{name}: {error}"
 
 
-def problems(config: Yaml) -> list[str]:
-    """What is wrong with a configuration of the training pipeline; empty where nothing is."""
+def problems(config: Yaml, pipeline: str = "training.training_pipeline") -> list[str]:
+    """What is wrong with a configuration of a pipeline; empty where nothing is."""
     from zenml.config.pipeline_run_configuration import PipelineRunConfiguration
     from zenml.config.step_configurations import StepConfigurationUpdate
 
     found = list(unknown_keys("root", config, PipelineRunConfiguration))
     found += wrong_settings("settings", config.get("settings", {}))
-    found += wrong_parameters("parameters", config.get("parameters", {}), pipeline_entrypoint())
+    parameters = config.get("parameters", {})
+    found += wrong_parameters("parameters", parameters, pipeline_entrypoint(pipeline))
     for name, step in config.get("steps", {}).items():
         where = f"steps.{name}"
         if name not in STEPS:
@@ -109,7 +117,7 @@ def file_name(path: Path) -> str:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=file_name)
 def test_every_key_exists_and_every_value_is_accepted(path: Path) -> None:
-    assert problems(load(path)) == []
+    assert problems(load(path), pipeline_of(path)) == []
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=file_name)
@@ -125,7 +133,8 @@ def test_a_config_states_only_differences_from_the_defaults(path: Path) -> None:
     repeated: list[str] = []
     functions = {f"steps.{name}": step_entrypoint(name) for name in config.get("steps", {})}
     stated = {f"steps.{n}": s.get("parameters", {}) for n, s in config.get("steps", {}).items()}
-    functions["root"], stated["root"] = pipeline_entrypoint(), config.get("parameters", {})
+    functions["root"] = pipeline_entrypoint(pipeline_of(path))
+    stated["root"] = config.get("parameters", {})
     for where, parameters in stated.items():
         signature = inspect.signature(functions[where]).parameters
         for name, value in parameters.items():

@@ -16,6 +16,7 @@ from zenml.enums import StackComponentType
 
 from materializers._files import FileMaterializer
 from materializers.augmentation_plan import AugmentationPlanMaterializer
+from materializers.batch_result import BatchResultMaterializer
 from materializers.evaluation_report import EvaluationReportMaterializer
 from materializers.history import HistoryMaterializer
 from materializers.image_array import ImageArrayMaterializer
@@ -26,6 +27,9 @@ from materializers.registered_version import RegisteredVersionMaterializer
 from materializers.split_table import SplitTableMaterializer
 from materializers.validation_report import ValidationReportMaterializer
 from materializers.warmup_model import WarmupModelMaterializer
+from skin_lesion.batch.files import checksum
+from skin_lesion.batch.page import summary_page
+from skin_lesion.batch.result import PAGE, SUMMARY, TABLES, BatchResult, BatchSummary, ModelIdentity
 from skin_lesion.data.augment import make_plan
 from skin_lesion.data.checks import CheckResult, ClassFacts, ValidationReport
 from skin_lesion.data.image_array import ImageArray
@@ -241,6 +245,29 @@ def version() -> RegisteredVersion:
     )  # fmt: skip
 
 
+@pytest.fixture
+def batch(tmp_path: Path) -> BatchResult:
+    folder = tmp_path / "made_batch"
+    folder.mkdir()
+    for name in TABLES:
+        (folder / name).write_bytes(name.encode() * 50)
+    summary = BatchSummary(
+        job="a" * 64, source="/A & <b>", source_fingerprint="c" * 64, inputs=3, left_out=1,
+        model=ModelIdentity(
+            asked="champion", version="3", bundle_hash="b" * 64, synthetic_only=True,
+            operating_points=("melanoma_sensitivity_95",),
+        ),
+        statuses={"ok": 2, "unreadable": 1}, reasons={"empty": 1},
+        classes=dict.fromkeys(LABELS, 0) | {"nv": 2}, suspicious={"melanoma_sensitivity_95": 1},
+        files={name: checksum(folder / name) for name in TABLES},
+        finished="2026-01-01T00:00:00+00:00",
+    )  # fmt: skip
+    aside = [{"row": "1", "file": "a<b>\n.jpg", "reason": "empty", "detail": "no bytes"}]
+    (folder / PAGE).write_text(summary_page(summary, aside))
+    (folder / SUMMARY).write_text(summary.model_dump_json())
+    return BatchResult.open(folder)
+
+
 # Name of the fixture -> materializer of its type.
 MATERIALIZERS: dict[str, type[FileMaterializer]] = {
     "manifest": ManifestMaterializer,
@@ -254,6 +281,7 @@ MATERIALIZERS: dict[str, type[FileMaterializer]] = {
     "bundle": ModelBundleMaterializer,
     "evaluation": EvaluationReportMaterializer,
     "version": RegisteredVersionMaterializer,
+    "batch": BatchResultMaterializer,
 }
 
 

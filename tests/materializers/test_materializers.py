@@ -17,6 +17,7 @@ from zenml.enums import VisualizationType
 
 from materializers import _files
 from materializers._files import FileMaterializer, frame_hash, workspace
+from materializers.batch_result import BatchResultMaterializer
 from materializers.image_array import ImageArrayMaterializer
 from materializers.manifest import ManifestMaterializer
 from materializers.model_bundle import ModelBundleMaterializer
@@ -165,6 +166,7 @@ def test_pixels_outlive_the_folder_they_were_made_in(
         ("images", ImageArrayMaterializer),
         ("bundle", ModelBundleMaterializer),
         ("warmup_model", WarmupModelMaterializer),
+        ("batch", BatchResultMaterializer),
     ],
 )
 def test_copies_from_a_remote_store_vanish_with_their_handle(
