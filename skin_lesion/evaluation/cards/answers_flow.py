@@ -8,27 +8,32 @@ from skin_lesion.evaluation.cards.facts import CardFacts
 from skin_lesion.evaluation.cards.facts_data import HAM10000_IMAGES
 from skin_lesion.evaluation.wording import counted
 
+_REGION: dict[str, str] = {
+    "stretch": "The whole picture is used, and no region is marked.",
+    "pad": "The whole picture is used, and no region is marked.",
+    "crop": "The largest centred region of the input's shape is used, and none is marked.",
+}
 _SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
 def subsets(facts: CardFacts) -> Answer:
     """Which part of the data, and which part of a picture, was used."""
-    found = facts.data.found
-    whole = "The whole picture is used: nothing is cropped, and no region is marked."
+    found, region = facts.data.found, _REGION[facts.model.resize_mode]
     if facts.data.kind != "ham10000":
         return Answer(
             "reported",
-            f"Every image that came with the data set, {found:,} in number. {whole}",
+            f"{counted(found, 'image')}; whether whole lesions were drawn by lot from more is said by "
+            f"the configuration in the MLflow run. {region}",
             sheet("Composition"),
         )
     if found == HAM10000_IMAGES:
         return Answer(
-            "reported", f"All {found:,} images that HAM10000 has. {whole}", sheet("Composition")
+            "reported", f"All {found:,} images that HAM10000 has. {region}", sheet("Composition")
         )
     return Answer(
         "partly",
         f"{found:,} of the {HAM10000_IMAGES:,} images that HAM10000 has: fewer were supplied, or whole "
-        f"lesions were drawn by lot; the configuration in the MLflow run says which. {whole}",
+        f"lesions were drawn by lot; the configuration in the MLflow run says which. {region}",
         sheet("Composition"),
     )
 
