@@ -25,6 +25,7 @@ registered() { skin-lesion results | sed -n 's/^Registered: .*version //p'; }
 
 say "Two models on the same pictures and the same split; the second one learns for an epoch alone"
 sed -e 's/epochs: [48]$/epochs: 1/' -e 's/rise_epochs: 1/rise_epochs: 0/' configs/demo.yaml > "$TOUR/hasty.yaml"
+ok skin-lesion setup
 ok zenml pipeline run "$PIPELINE" -c configs/demo.yaml
 BETTER=$(registered)
 ok zenml pipeline run "$PIPELINE" -c "$TOUR/hasty.yaml"

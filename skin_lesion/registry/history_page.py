@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 
 PAGE = "production_history"
 _HEADS = ["No.", "When (UTC)", "Who", "What", "Why", "In spite of the gates, because"]
+_WIDTHS = (5, 14, 12, 23, 20, 26)  # per cent
 
 
 def write_pages(name: str, versions: Iterable[int]) -> None:
@@ -65,7 +66,7 @@ def _files(name: str, version: int, records: list[Recorded]) -> dict[str, str]:
     lines = ["| " + " | ".join(map(_cell, row)) + " |" for row in [_HEADS, ["---"] * 6, *rows]]
     # The Markdown is written last: where it is up to date, so is the other.
     return {
-        f"{PAGE}.html": page(title, [table(_HEADS, cells)]),
+        f"{PAGE}.html": page(title, [table(_HEADS, cells, widths=_WIDTHS)]),
         f"{PAGE}.md": "\n".join([f"# {title}", "", *lines, ""]),
     }
 
