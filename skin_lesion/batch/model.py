@@ -25,23 +25,22 @@ def choose_model(asked: str, folder: Path) -> tuple[ModelIdentity, LocalModel]:
     if Path(asked).is_dir():
         bundle, version = ModelBundle.open(Path(asked).resolve()), None
     else:
-        from skin_lesion.registry import aliased, open_bundle
+        from skin_lesion.registry import find_version, open_bundle
 
-        version, recorded = asked, ""
-        if not asked.isdigit():
-            found = aliased(asked)
-            if found is None:
-                raise LookupError(
-                    f"no registered model has the alias {asked!r}; name a version, another alias or "
-                    "the folder of a bundle, or put a version into production with "
-                    "`skin-lesion promote VERSION`"
-                )
-            version, recorded = str(found.version), found.bundle_hash
+        try:
+            found = find_version(asked)
+        except LookupError as error:
+            raise LookupError(
+                f"{error.args[0]}. Name one of these or the folder of a bundle, or put one into "
+                "production with `skin-lesion promote VERSION`"
+            ) from error
+        version = str(found.version)
         bundle = open_bundle(version, folder)
-        if recorded and recorded != bundle.bundle_hash:
+        # A version that other tools registered names no hash.
+        if found.bundle_hash not in ("", bundle.bundle_hash):
             raise ValueError(
-                f"version {version} is registered with the bundle {recorded[:12]}, but its files "
-                f"make {bundle.bundle_hash[:12]}: they were changed or damaged"
+                f"version {version} is registered with the bundle {found.bundle_hash[:12]}, but its "
+                f"files make {bundle.bundle_hash[:12]}: they were changed or damaged"
             )
     decisions = bundle.contract.decisions
     identity = ModelIdentity(

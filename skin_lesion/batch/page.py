@@ -11,6 +11,10 @@ _NOTICE = (
     "For research only; not a medical device. An answer rests on one dermatoscopic picture and on "
     "seven classes, and no diagnosis may rest on it."
 )
+_SYNTHETIC = (
+    "This model has seen drawn pictures only. It shows that everything works; what it says of real "
+    "pictures means nothing."
+)
 _STATUS_WORDS = {
     "ok": "answered",
     "cannot_assess": "readable, but not to be assessed",
@@ -34,6 +38,7 @@ def summary_page(summary: BatchSummary, quarantine: Sequence[Mapping[str, str]])
             "look", f"{summary.put_aside:,} of {summary.inputs:,} pictures without an answer"
         ),
         f'<p class="quiet">{escape(_NOTICE)}</p>',
+        *([f"<p><b>{escape(_SYNTHETIC)}</b></p>"] if model.synthetic_only else []),
         cards(
             [
                 (f"{summary.inputs:,}", "pictures, one row each"),

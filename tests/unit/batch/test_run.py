@@ -405,7 +405,7 @@ def test_the_model_is_named_as_the_registry_names_it(
     bundle_hash = open_bundle("", tmp_path).bundle_hash
     asked.clear()
     found = SimpleNamespace(version=7, bundle_hash=bundle_hash)
-    monkeypatch.setattr(registry, "aliased", lambda alias: asked.append(alias) or found)
+    monkeypatch.setattr(registry, "find_version", lambda alias: asked.append(alias) or found)
     monkeypatch.setattr(registry, "open_bundle", open_bundle)
     result = score_batch(str(pictures), tmp_path / "out", "champion", QUICK)
     assert asked == ["champion", "7"]
