@@ -102,7 +102,7 @@ class StoreState:
         if self.loading is not None:
             return f"version {self.loading} is being loaded; try again in a few seconds"
         if self.looked_at is None:
-            return "the model registry has not been asked yet; try again in a few seconds"
+            return "the model registry has not answered yet; try again in a few seconds"
         return f"no version is in production; {PROMOTE}"
 
 
@@ -149,8 +149,13 @@ class ModelStore:
         return state.served
 
     def state(self) -> StoreState:
-        """Where the store stands."""
-        return self._state
+        """Where the store stands; a registry that keeps silent counts as out of reach."""
+        state, config = self._state, self._config
+        patience = max(config.silent_seconds, 3 * config.poll_seconds)
+        if state.looked_at is None or state.loading is not None:
+            return state
+        silent = (_now() - state.looked_at).total_seconds() > patience
+        return replace(state, reachable=False) if silent else state
 
     def start(self) -> Self:
         """Begin to follow the alias in a thread of its own; harmless where that was done."""

@@ -418,12 +418,15 @@ class ModelStoreConfig(Settings):
         poll_seconds: Time between two looks at the alias.
         retry_seconds: Time before a version that was refused is tried again, as long as the alias
             still points to it.
+        silent_seconds: Time without an answer of the registry after which it is said to be out of
+            reach; three looks at least.
         keep: Most bundles left in the cache; the one that is served is never removed.
     """
 
     cache: str | None = None
     poll_seconds: float = Field(default=5.0, gt=0.0)
     retry_seconds: float = Field(default=60.0, ge=0.0)
+    silent_seconds: float = Field(default=60.0, gt=0.0)
     keep: int = Field(default=2, ge=1)
 
 

@@ -9,6 +9,7 @@ import threading
 import zlib
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -169,6 +170,29 @@ def test_a_request_that_is_none_is_refused_with_what_was_expected(
     response = service().post("/v1/predict", content=body, headers={"Content-Type": kind})
     assert response.status_code == status
     assert words in response.json()["detail"]
+
+
+def test_no_damaged_request_is_more_than_refused(service: Service, pictures: list[bytes]) -> None:
+    client = service()
+    sound = httpx.Request("POST", "http://x", files=sent(*pictures[:2]))
+    body, kind = sound.read(), sound.headers["Content-Type"]
+    random = np.random.default_rng(5)
+    seen = set()
+    for _ in range(300):
+        damaged = bytearray(body)
+        for place in random.integers(0, len(body), random.integers(1, 6)):
+            damaged[place] = random.integers(0, 256)
+        if random.random() < 0.3:
+            del damaged[random.integers(0, len(body)) :]
+        if random.random() < 0.3:  # where the names and boundaries are
+            damaged[random.integers(0, 120)] = random.integers(0, 256)
+        response = client.post(
+            "/v1/predict", content=bytes(damaged), headers={"Content-Type": kind}
+        )
+        seen.add(response.status_code)
+        assert "Traceback" not in response.text
+    assert seen <= {200, 400, 413, 422}
+    assert {200, 400} <= seen
 
 
 def test_a_compressed_request_is_refused(service: Service) -> None:

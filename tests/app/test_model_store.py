@@ -13,6 +13,7 @@ import pytest
 
 from app.model_store import ModelStore, NotReadyError
 from skin_lesion.modeling.bundle import ModelBundle
+from skin_lesion.registry import RegisteredVersion
 from skin_lesion.registry.answers import known_answer
 from skin_lesion.settings import ModelStoreConfig
 from tests.app.conftest import Alias, Registry, wait_for
@@ -33,7 +34,7 @@ def own_store(alias: Alias, tmp_path: Path) -> ModelStore:
 
 
 def test_nothing_is_served_before_the_first_look(store: ModelStore) -> None:
-    with pytest.raises(NotReadyError, match="not been asked yet"):
+    with pytest.raises(NotReadyError, match="has not answered yet"):
         store.current()
 
 
@@ -100,6 +101,29 @@ def test_a_registry_that_is_down_leaves_the_old_model_serving_and_is_told(own_st
     assert state.looked_at == looked_at
     alias.look_fails = None
     assert own_store.refresh().problem is None
+
+
+def test_a_registry_that_keeps_silent_counts_as_out_of_reach(alias, tmp_path: Path) -> None:
+    config = ModelStoreConfig(cache=str(tmp_path), poll_seconds=0.01, silent_seconds=0.1)
+    answers = threading.Event()
+    silent = threading.Event()
+
+    def look() -> RegisteredVersion | None:
+        if silent.is_set():
+            answers.wait(60)
+        return alias.look()
+
+    store = ModelStore(config, look=look, fetch=alias.fetch).start()
+    try:
+        wait_for(lambda: store.state().served is not None)
+        silent.set()
+        wait_for(lambda: "cannot be reached" in str(store.state().problem))
+        assert store.current().version.version == 1
+        answers.set()
+        wait_for(lambda: store.state().problem is None)
+    finally:
+        answers.set()
+        store.stop()
 
 
 def test_a_registry_that_was_never_there_is_told_and_asked_again(own_store, alias) -> None:

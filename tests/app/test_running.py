@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -120,6 +121,35 @@ def test_the_command_makes_a_key_and_serves_whoever_holds_it_until_told_to_stop(
         (200, "ward-3"),
     ]
     assert key not in (tmp_path / "log.txt").read_text() + (tmp_path / "access.txt").read_text()
+
+
+def test_who_sends_too_slowly_or_leaves_takes_no_place_for_long(
+    registry: Registry, tmp_path: Path, pictures: list[bytes]
+) -> None:
+    registry.promote(1)
+    config = {"port": 0, "max_concurrent": 1, "upload_seconds": 1.0}
+    with running(["app"], registry, tmp_path, SKIN_LESION_SERVE=json.dumps(config)) as (address, _):
+        wait_for(lambda: is_ready(address))
+        host, port = address.removeprefix("http://").split(":")
+        begun = (
+            f"POST /v1/predict HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 1000\r\n"
+            "Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
+        )
+        with socket.create_connection((host, int(port))) as slow:
+            slow.sendall(begun.encode())
+            assert slow.recv(100).startswith(b"HTTP/1.1 408")
+        with socket.create_connection((host, int(port))) as leaving:
+            leaving.sendall(begun.encode())
+
+        def is_answered() -> bool:
+            answer = httpx.post(f"{address}/v1/predict", files=sent(pictures[0]))
+            assert answer.status_code in (200, 503), answer.text
+            return answer.status_code == 200
+
+        wait_for(is_answered)
+    lines = [json.loads(each) for each in (tmp_path / "access.txt").read_text().splitlines()]
+    assert {408, 499, 200} <= {line["status"] for line in lines}
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()
 
 
 @pytest.mark.slow
