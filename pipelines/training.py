@@ -27,6 +27,8 @@ def training_pipeline(
     image_size: tuple[int, int],
     backbone: BackboneConfig,
     seed: int,
+    known_source: str | None = None,
+    known_weights: str | None = None,
 ) -> None:
     """Train, evaluate and register a classifier of skin lesions.
 
@@ -35,6 +37,9 @@ def training_pipeline(
         image_size: Height and width that the network sees, in pixels.
         backbone: The network and the weights it starts from.
         seed: Base of every random choice.
+        known_source: Fingerprint of the pictures, for a re-run that reads none of them; None takes
+            it from the source. No configuration sets it.
+        known_weights: The same of the weights that training starts from.
     """
     # Both fingerprints are taken while the pipeline is compiled: they put the contents of files
     # into the cache keys of the steps that read them.
@@ -42,7 +47,7 @@ def training_pipeline(
         source=source,
         image_size=image_size,
         seed=seed,
-        source_fingerprint=source_fingerprint(source, seed),
+        source_fingerprint=known_source or source_fingerprint(source, seed),
     )
     validation = validate(manifest, images)
     table, _ = split(manifest, images, seed, after=validation)
@@ -52,7 +57,7 @@ def training_pipeline(
         table,
         plan,
         backbone=backbone,
-        weights_fingerprint=weights_fingerprint(backbone),
+        weights_fingerprint=known_weights or weights_fingerprint(backbone),
     )
     bundle, finetune_history = finetune_train(images, table, plan, manifest, warmup)
     evaluation = evaluate(bundle, images, table, manifest, seed)

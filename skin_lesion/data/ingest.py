@@ -85,7 +85,7 @@ def ingest(
         ValueError: The image size or the seed is out of range.
     """
     check_seed(seed)
-    _check_size(image_size)
+    check_image_size(image_size)
     path = work_dir / ARRAY_NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".partial")
@@ -114,7 +114,12 @@ def ingest(
     return IngestResult(Manifest(columns, ledger.quarantine(), provenance), images)
 
 
-def _check_size(image_size: tuple[int, int]) -> None:
+def check_image_size(image_size: tuple[int, int]) -> None:
+    """Refuse a size that no picture is brought to.
+
+    Raises:
+        ValueError: A side is too short or too long.
+    """
     for name, side in zip(("height", "width"), image_size, strict=True):
         if not _MIN_SIDE <= side <= _MAX_SIDE:
             raise ValueError(

@@ -1,0 +1,249 @@
+"""Runs one step of an earlier training run again, with the inputs that it had there.
+
+ZenML's `replay` with everything skipped that does not follow from the step: skipped steps hand on
+the very artifacts of that run, whatever has become of code, cache or source since. Running the
+pipeline anew and leaving the rest to the cache would not do: it executes a step above again where
+its code has changed.
+
+The whole request is checked before anything starts, so that a mistake leaves no broken run behind.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zenml.enums import ExecutionStatus
+
+from pipelines.overrides import Override, differences, override, parse_overrides, unknown
+from pipelines.recorded_run import (
+    FINGERPRINTS,
+    RecordedRun,
+    Values,
+    config_kinds,
+    find_run,
+    parameter_kinds,
+)
+from pipelines.rerun_plan import Action, PlannedStep, Wish, plan_steps, running_steps, table
+from pipelines.training import training_pipeline
+from skin_lesion.data.ingest import check_image_size
+from skin_lesion.data.sources import source_fingerprint
+from skin_lesion.modeling.backbones import locate_weights, spec_of, weights_fingerprint
+from steps._run import checkpoint_root
+
+if TYPE_CHECKING:
+    from zenml.models import PipelineRunResponse
+
+
+@dataclass(frozen=True)
+class RerunRequest:
+    """What is asked for.
+
+    Attributes:
+        step: To be executed again.
+        run: Name, id, or a prefix of either that no other run shares; None takes the last one.
+        settings: `step.key=value` each.
+        without_cache: Whether the steps that follow run too where their input comes out equal.
+        interrupted: The run counts as ended although ZenML has it as running: its process died.
+    """
+
+    step: str
+    run: str | None = None
+    settings: Sequence[str] = ()
+    without_cache: bool = False
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A checked request, ready to start.
+
+    Attributes:
+        run: The earlier run.
+        rows: What becomes of every step.
+        parameters: Of the pipeline.
+        options: Of the run: `steps` and what else ZenML's `with_options` takes.
+    """
+
+    run: "PipelineRunResponse"
+    rows: tuple[PlannedStep, ...]
+    parameters: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+    def describe(self) -> str:
+        """What will happen, as text."""
+        return f"From run {self.run.name} ({self.run.status.value}):\n\n{table(self.rows)}"
+
+    def steps(self, action: Action) -> tuple[str, ...]:
+        """Steps that this becomes of."""
+        return tuple(row.step for row in self.rows if row.action == action)
+
+
+def prepare_rerun(request: RerunRequest) -> Rerun:
+    """Check a request and plan it; starts nothing.
+
+    Raises:
+        LookupError: No such run, step or key.
+        ValueError: A value is not allowed, or the recorded ones do not fit the code any more.
+        RuntimeError: The run is not over, or what it left behind cannot be read here.
+        SourceError: Pictures that would be read again are not there.
+        WeightsError: Weights that training would start from again are not there.
+    """
+    recorded = RecordedRun(find_run(request.run))
+    run = recorded.run
+    if not (run.status.is_finished or request.interrupted):
+        raise RuntimeError(
+            f"run {run.name} is {run.status.value}; wait for its end, or add --interrupted if its "
+            "process is dead"
+        )
+    wiring = recorded.wiring
+    if request.step not in wiring.upstream:
+        raise unknown("step", request.step, wiring.upstream)
+    overrides = parse_overrides(request.settings, wiring.upstream, parameter_kinds())
+    running = running_steps(request.step, wiring)
+    for change in overrides:
+        _refuse_if_reused(change, running, recorded, request.step)
+    recorded.check_artifacts(running)
+    values = _overridden(recorded, overrides)
+    known = _fingerprints(recorded, values, running)
+    notes = _notes(recorded, values, known)
+    rows = plan_steps(Wish(request.step, request.without_cache, notes), wiring)
+    steps = {
+        row.step: {
+            **recorded.circumstances(row.step),
+            # The training steps learn from this that they shall work, and not find their results.
+            **({"enable_cache": False} if row.action == Action.RUNS else {}),
+            **_stated(values.configs.get(row.step)),
+        }
+        for row in rows
+    }
+    parameters = {**values.parameters, **known}
+    return Rerun(run, rows, parameters, {**recorded.circumstances(), "steps": steps})
+
+
+def start_rerun(rerun: Rerun) -> str:
+    """Execute a plan, and say what came of it.
+
+    Raises:
+        RuntimeError: Another re-run is at work on this machine.
+    """
+    with _alone():
+        pipeline = training_pipeline.with_options(**rerun.options)
+        started = pipeline.replay(
+            pipeline_run=rerun.run.id,
+            skip=list(rerun.steps(Action.REUSED)),
+            input_overrides=rerun.parameters,
+        )
+    steps = started.steps
+    lines = [f"Run {started.name} {started.status.value}"]
+    for status, word in (
+        (ExecutionStatus.COMPLETED, "executed"),
+        (ExecutionStatus.CACHED, "from the cache, all inputs equal"),
+        (ExecutionStatus.SKIPPED, "reused"),
+    ):
+        if names := [row.step for row in rerun.rows if _status(steps, row.step) == status]:
+            lines.append(f"  {word}: {', '.join(names)}")
+    return "\n".join(lines)
+
+
+def _status(steps: Mapping[str, Any], name: str) -> ExecutionStatus | None:
+    return steps[name].status if name in steps else None
+
+
+def _refuse_if_reused(
+    change: Override, running: Sequence[str], recorded: RecordedRun, named: str
+) -> None:
+    """A value that a reused step has read already cannot be another one."""
+    readers = recorded.readers(change.owner) or (change.owner,)
+    reused = [step for step in readers if step not in running]
+    if reused:
+        read_by = f"{', '.join(reused)} of that run ha{'s' if len(reused) == 1 else 've'} used it"
+        raise ValueError(
+            f"--set {change.text}: {read_by}, and re-running {named} does not execute "
+            f"{'it' if len(reused) == 1 else 'them'} again; re-run {reused[0]} instead"
+        )
+
+
+def _overridden(recorded: RecordedRun, overrides: Sequence[Override]) -> Values:
+    def changed(owner: str, kind: Any, value: Any) -> Any:
+        return override(kind, value, [change for change in overrides if change.owner == owner])
+
+    kinds = config_kinds(recorded.pipeline)
+    for change in overrides:
+        if change.owner not in {*kinds, *parameter_kinds()}:
+            raise LookupError(f"--set {change.text}: {change.owner} has nothing to be set")
+    before = recorded.values
+    return Values(
+        {
+            name: changed(name, kind, before.parameters[name])
+            for name, kind in parameter_kinds().items()
+        },
+        {name: changed(name, kind, before.configs[name]) for name, kind in kinds.items()},
+    )
+
+
+def _fingerprints(
+    recorded: RecordedRun, values: Values, running: Sequence[str]
+) -> dict[str, str | None]:
+    """Those of the run for what is not read again; of what is, as it is now.
+
+    With the old one, the cache would hold the outcome of changed files under the name of the old.
+    """
+    known = dict(recorded.fingerprints)
+    if "ingest" in running:
+        check_image_size(values.parameters["image_size"])
+        known["known_source"] = source_fingerprint(
+            values.parameters["source"], values.parameters["seed"]
+        )
+    if "warmup_train" in running:
+        backbone = values.parameters["backbone"]
+        spec_of(backbone.name)
+        if backbone.weights == "path":
+            locate_weights(backbone)
+        known["known_weights"] = weights_fingerprint(backbone)
+    return known
+
+
+def _notes(
+    recorded: RecordedRun, values: Values, known: Mapping[str, str | None]
+) -> dict[str, list[str]]:
+    """What each step finds otherwise than in that run."""
+    notes: dict[str, list[str]] = {name: [] for name in recorded.pipeline.invocations}
+    for name, config in values.configs.items():
+        notes[name] += differences(recorded.values.configs[name], config)
+    for name, value in values.parameters.items():
+        changes = differences(recorded.values.parameters[name], value, name)
+        for step in recorded.readers(name) if changes else ():
+            notes[step] += changes
+    for name, (step, parameter) in FINGERPRINTS.items():
+        # Where a value was changed, that is why.
+        if known[name] != recorded.fingerprints[name] and not notes[step]:
+            notes[step].append(f"its {parameter.removesuffix('_fingerprint')} changed since")
+    return notes
+
+
+def _stated(config: Any) -> dict[str, Any]:
+    return {} if config is None else {"parameters": {"config": config.model_dump(mode="json")}}
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Two re-runs of one training would write the same checkpoints, and clear each other's."""
+    folder = checkpoint_root()
+    folder.mkdir(parents=True, exist_ok=True)
+    # The lock goes with the process, however it ends; the file may stay.
+    with (folder / "rerun.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise RuntimeError(
+                f"another re-run is at work (process {file.read().strip() or 'unknown'}); "
+                "wait for its end"
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
