@@ -1,3 +1,4 @@
+import hashlib
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +12,10 @@ from scipy.special import softmax as scipy_softmax
 
 from skin_lesion.data.images import ImageError, PixelSpec, read_pixels
 from skin_lesion.decisions import Limits, malignant_probability, softmax
-from skin_lesion.inference import Predictor, ServingModel
+from skin_lesion.inference import PREDICTED, Predictor, ServingModel, Versions
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
+from skin_lesion.quality import measure
 
 
 def encoded(pixels: np.ndarray) -> bytes:
@@ -41,6 +43,7 @@ def test_serving_imports_no_training_framework(small_world, root: Path):
         "picture = sys.stdin.buffer.read()\n"
         "assert predictor.predict([picture])[0].status == 'ok'\n"
         "predictor.heat_map(picture, 'mel')\n"
+        "assert predictor.predict([picture], heat_map_of='predicted')[0].heat_map\n"
         "heavy = {'tensorflow', 'keras', 'jax', 'torch', 'mlflow', 'zenml', 'matplotlib'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
@@ -262,3 +265,137 @@ def test_a_picture_unlike_the_training_pictures_is_not_assessed(small_world, len
     picture = encoded(small_world.images.open()[small_world.split.indices("train")[0]])
     answer = Predictor(ModelBundle(lenient.path, contract)).predict([picture])[0]
     assert (answer.status, answer.reason) == ("cannot_assess", "unlike_training")
+
+
+def test_an_answer_says_which_picture_and_which_model(small_world, lenient, tmp_path):
+    picture = encoded(small_world.images.open()[0])
+    answer = Predictor(lenient, version="12").predict([picture])[0]
+    assert answer.image_sha256 == hashlib.sha256(picture).hexdigest()
+    contract = (lenient.path / "contract.json").read_bytes()
+    assert answer.versions == Versions(
+        bundle=lenient.bundle_hash, contract=hashlib.sha256(contract).hexdigest(), model="12"
+    )
+
+
+def test_quality_and_likeness_are_told_as_far_as_they_were_found_out(small_world, lenient):
+    pixels = small_world.images.open()[small_world.split.indices("train")[0]]
+    dark = np.zeros((24, 32, 3), np.uint8)
+    good, bad, none, empty = Predictor(lenient).predict(
+        [encoded(pixels), encoded(dark), b"no picture", b""]
+    )
+    assert good.quality == measure(pixels, 24, 32)
+    assert good.ood_score <= lenient.contract.decisions.ood.threshold
+    assert good.unlike_training is False
+    assert bad.quality == measure(dark, 24, 32)
+    assert bad.ood_score is bad.unlike_training is None
+    assert none.quality is none.ood_score is none.several_frames is None
+    assert none.image_sha256 == hashlib.sha256(b"no picture").hexdigest()
+    assert empty.image_sha256 is None
+    assert good.versions == bad.versions == none.versions == empty.versions is not None
+
+
+def test_a_refusal_tells_its_score(small_world, lenient):
+    decisions = lenient.contract.decisions
+    strict = decisions.model_copy(
+        update={"ood": decisions.ood.model_copy(update={"threshold": -1e9})}
+    )
+    bundle = ModelBundle(lenient.path, lenient.contract.deciding(strict))
+    answer = Predictor(bundle).predict([encoded(small_world.images.open()[0])])[0]
+    assert answer.unlike_training is True
+    assert answer.ood_score > -1e9
+
+
+@pytest.mark.parametrize("label", [*LABELS, PREDICTED])
+def test_a_heat_map_from_the_same_pass_is_the_one_made_alone(small_world, lenient, label):
+    """And asking for it changes nothing else."""
+    pictures = [encoded(pixels) for pixels in small_world.images.open()[:3]]
+    predictor = Predictor(lenient)
+    plain = predictor.predict(pictures)
+    for picture, answer, without in zip(
+        pictures, predictor.predict(pictures, heat_map_of=label), plain, strict=True
+    ):
+        assert answer == without
+        assert without.heat_map is None
+        if answer.status != "ok":
+            assert answer.heat_map is None
+            continue
+        expected = answer.prediction if label == PREDICTED else label
+        alone = predictor.heat_map(picture, expected)
+        assert answer.heat_map.label == alone.label == expected
+        np.testing.assert_array_equal(answer.heat_map.pixels, alone.pixels)
+        np.testing.assert_allclose(answer.heat_map.heat, alone.heat, atol=1e-5)
+
+
+def test_a_heat_map_costs_no_second_pass(small_world, lenient, monkeypatch):
+    passes = []
+    run = ServingModel.run
+    monkeypatch.setattr(
+        ServingModel, "run", lambda self, *a, **k: passes.append(1) or run(self, *a, **k)
+    )
+    answers = Predictor(lenient).predict(
+        [encoded(small_world.images.open()[0])], heat_map_of=PREDICTED
+    )
+    assert answers[0].heat_map is not None
+    assert len(passes) == 1
+
+
+def test_a_heat_map_of_an_unknown_class_is_refused_before_anything_is_judged(lenient):
+    with pytest.raises(ValueError, match="'melanoma'; expected one of akiec"):
+        Predictor(lenient).predict([], heat_map_of="melanoma")
+
+
+def test_several_frames_are_said_of_every_answer_that_rests_on_one(small_world, lenient):
+    frames = [Image.fromarray(pixels) for pixels in small_world.images.open()[:2]]
+    buffer = BytesIO()
+    frames[0].save(buffer, "TIFF", save_all=True, append_images=frames[1:])
+    alone, several = Predictor(lenient).predict([encoded(np.asarray(frames[0])), buffer.getvalue()])
+    assert (alone.several_frames, several.several_frames) == (False, True)
+    assert alone.probabilities == several.probabilities
+
+
+def test_threads_share_a_predictor_and_get_each_its_own_answers(small_world, lenient):
+    predictor = Predictor(lenient)
+    pictures = [encoded(pixels) for pixels in small_world.images.open()[:40]]
+    expected = [predictor.predict([picture])[0] for picture in pictures]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(
+            pool.map(lambda p: predictor.predict([p], heat_map_of=PREDICTED)[0], pictures * 3)
+        )
+    for answer, reference in zip(found, expected * 3, strict=True):
+        assert (answer.status, answer.prediction, answer.image_sha256) == (
+            reference.status, reference.prediction, reference.image_sha256,
+        )  # fmt: skip
+        if answer.status == "ok":
+            assert answer.probabilities == pytest.approx(reference.probabilities, abs=1e-5)
+
+
+def test_results_outlive_the_pass_whose_buffers_they_came_from(model, pixels):
+    first = model.run(pixels[:4], with_features=True)
+    kept = first.logits.copy(), first.pooled.copy(), first.features.copy()
+    for _ in range(4):
+        model.run(pixels[4:8], with_features=True)
+    for before, after in zip(kept, (first.logits, first.pooled, first.features), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_a_pass_that_fails_gives_its_buffers_back(small_world):
+    class Failing:
+        def create_infer_request(self):
+            return self
+
+        def infer(self, inputs, **_):
+            raise RuntimeError("out of memory")
+
+    failing = ServingModel(Failing(), np.zeros((12, 7), np.float32), small_world.bundle.contract)
+    for _ in range(5):
+        with pytest.raises(RuntimeError, match="out of memory"):
+            failing.run(small_world.images.open()[:1])
+
+
+def test_the_number_of_threads_changes_no_answer(small_world, lenient):
+    pictures = [encoded(pixels) for pixels in small_world.images.open()[:5]]
+    one, all_of_them = Predictor(lenient, threads=1), Predictor(lenient)
+    for first, second in zip(one.predict(pictures), all_of_them.predict(pictures), strict=True):
+        assert first.status == second.status
+        if first.status == "ok":
+            assert first.probabilities == pytest.approx(second.probabilities, abs=1e-5)
