@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.progress import stages_on_stderr
-from skin_lesion.data.external import read_external, read_labels
+from skin_lesion.data.external import read_external
+from skin_lesion.data.external_labels import read_labels
 from skin_lesion.evaluation.external import ExternalReport, evaluate_external, pixel_spec
 from skin_lesion.evaluation.overlap import OverlapFigures
 from skin_lesion.evaluation.wording import with_interval

@@ -10,9 +10,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -20,29 +18,19 @@ import pandas as pd
 
 from skin_lesion.data.external import ExternalSet
 from skin_lesion.data.images import PixelSpec
-from skin_lesion.data.pages import cards, figures_table
 from skin_lesion.data.seen import SeenPictures
-from skin_lesion.decisions import Calibrator, Decisions
-from skin_lesion.evaluation.discrimination import Discrimination, discrimination
-from skin_lesion.evaluation.evidence import Evidence, Subject, gather
-from skin_lesion.evaluation.figures import Figures
+from skin_lesion.decisions import Calibrator
+from skin_lesion.evaluation.discrimination import discrimination
+from skin_lesion.evaluation.evidence import Subject, gather
+from skin_lesion.evaluation.external_page import ExternalSummary, external_page
 from skin_lesion.evaluation.forward import forward, measure_qualities
-from skin_lesion.evaluation.html import assemble, common_sections
-from skin_lesion.evaluation.html_sections import classes, overall_external
-from skin_lesion.evaluation.html_summary import headline, notices
 from skin_lesion.evaluation.metrics import measure
-from skin_lesion.evaluation.overlap import (
-    OverlapFigures,
-    find_overlap,
-    overlap_section,
-    verdict,
-)
+from skin_lesion.evaluation.overlap import find_overlap
 from skin_lesion.evaluation.pictures import draw_evidence
 from skin_lesion.evaluation.plots import draw_split
 from skin_lesion.evaluation.resampling import Resamples
 from skin_lesion.evaluation.sample import Sample
 from skin_lesion.evaluation.subgroups import skin_tone_note
-from skin_lesion.evaluation.summary import SplitFigures
 from skin_lesion.inference import ServingModel
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
@@ -58,40 +46,6 @@ class NotEvaluatedError(ValueError):
 
 class NothingUnseenError(ValueError):
     """The model has seen every single picture."""
-
-
-class ExternalSummary(Figures):
-    """`report.json` of an external evaluation.
-
-    Attributes:
-        data: Name of the data set, as it was given.
-        model: The model, as it was given.
-        bundle_hash: Hash of the bundle that was measured.
-        synthetic_only: True where the model has seen no real picture.
-        classes: Codes of the classes that occur among the pictures that are measured.
-        put_aside: Pictures and files that are not measured.
-        decisions: Frozen with the model; nothing was fitted here.
-        figures: The main figures, of pictures that the model has not seen.
-        evidence: Everything else, of the same pictures.
-        overlap: How many pictures the model has seen.
-        with_overlap: The main figures of every picture, where it has seen some.
-        put_aside_reasons: Pictures and files that are not measured, by reason.
-        seed: Of resamples and draws.
-    """
-
-    data: str
-    model: str
-    bundle_hash: str
-    synthetic_only: bool
-    classes: tuple[str, ...]
-    put_aside: int
-    decisions: Decisions
-    figures: SplitFigures
-    evidence: Evidence
-    overlap: OverlapFigures
-    with_overlap: Discrimination | None
-    put_aside_reasons: dict[str, int]
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -115,38 +69,7 @@ class ExternalReport:
 
     def to_html(self) -> str:
         """One page that needs no other file and no network."""
-        summary = self.summary
-        figures, evidence = summary.figures, summary.evidence
-        where = (
-            f"<p>{figures.n_images} pictures of {figures.n_lesions} lesions, classes "
-            f"{', '.join(summary.classes)}. Nothing was "
-            "fitted on them: thresholds and calibration are those frozen with the model.</p>"
-        )
-        sections = {
-            "Overall": overall_external(figures, evidence, summary.with_overlap),
-            "Overlap": overlap_section(summary.overlap),
-            "Put aside": _put_aside_section(summary.put_aside_reasons),
-            "Classes": classes(figures, evidence),
-            **common_sections(evidence),
-        }
-        origin = {
-            "Model": summary.model,
-            "Bundle": summary.bundle_hash,
-            "Data": summary.data,
-            "Seed": str(summary.seed),
-        }
-        return assemble(
-            "Evaluation on external pictures",
-            [
-                *notices(summary.synthetic_only),
-                verdict(summary.overlap, figures.n_images),
-                cards(headline(evidence)),
-                where,
-            ],
-            sections,
-            self.pictures,
-            origin,
-        )
+        return external_page(self.summary, self.pictures)
 
     def save(self, folder: Path) -> None:
         """Write `report.html`, `report.json` and `predictions`, `put_aside` and `overlap.csv`.
@@ -313,25 +236,3 @@ def _predictions(sample: Sample, overlap: pd.DataFrame) -> pd.DataFrame:
             overlap=[kinds.get(image_id, "") for image_id in sample.rows["image_id"]],
         )
     )
-
-
-def _put_aside_section(reasons: Mapping[str, int]) -> str:
-    if not reasons:
-        return "<p>Every picture and file was used.</p>"
-    rows = [
-        [escape(_REASONS.get(reason, reason.replace("_", " "))), str(count)]
-        for reason, count in sorted(reasons.items())
-    ]
-    return (
-        figures_table(("Pictures and files that were not measured", "Number"), rows)
-        + "<p>They are listed, each with its reason, in <code>put_aside.csv</code>.</p>"
-    )
-
-
-_REASONS = {
-    "left_out": "Their diagnosis is mapped to none of the seven classes",
-    "missing": "The labels name them, but there is no such file",
-    "undiagnosed": "The labels name them without a diagnosis",
-    "unlabelled": "No line of the labels names them",
-    "unused": "Another file of the same name was taken",
-}

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from scipy.ndimage import gaussian_filter
 from skin_lesion.data.duplicates import padded_content
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.images import PixelSpec, read_pixels
+from skin_lesion.data.ingest import ingest
 from skin_lesion.data.manifest import Manifest, Provenance
 from skin_lesion.data.seen import (
     HASH_BITS,
@@ -26,7 +28,7 @@ from skin_lesion.data.seen import (
     turned,
 )
 from skin_lesion.data.split_table import LeakReport, SplitTable
-from skin_lesion.settings import ExternalConfig, ResizeMode
+from skin_lesion.settings import ExternalConfig, IngestConfig, ResizeMode, SourceConfig
 
 LIMIT = ExternalConfig().max_hash_distance
 SOURCE = (150, 200)
@@ -230,3 +232,38 @@ def test_a_broken_file_is_refused(tmp_path: Path) -> None:
         SeenPictures.load(tmp_path / "array.npy")
     with pytest.raises(FileNotFoundError):
         SeenPictures.load(tmp_path / "nowhere.npz")
+
+
+# One lesion under two ids, as `duplicates` finds by aligning their pixels.
+TWINS = {"ISIC_0025226", "ISIC_0030074"}
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_no_picture_of_ham10000_counts_as_a_copy_of_another_lesions_and_copies_do(
+    ham10000_path: Path, tmp_path: Path
+) -> None:
+    source = SourceConfig(kind="local", path=str(ham10000_path))
+    result = ingest(source, (96, 128), IngestConfig(), 0, tmp_path)
+    table = result.manifest.images
+    rows = np.arange(len(table))
+    spectra = coefficients(result.images.open(), rows)
+    lesions = np.unique(table["lesion_id"], return_inverse=True)[1]
+    nothing = np.zeros((len(rows), 32), np.uint8)
+    alarms: set[str] = set()
+    # Each bit of the lesions' numbers halves them in another way: all but a few pairs meet.
+    for bit in range(4):
+        seen = (lesions >> bit) & 1 == 1
+        known = SeenPictures("x", nothing[seen], pack(spectra[seen]), nothing[seen, 0])
+        found = known.match(np.full((int((~seen).sum()), 32), 1, np.uint8), spectra[~seen])
+        alarms |= set(table["image_id"][~seen][found.distance <= LIMIT])
+    assert alarms <= TWINS
+    everything = SeenPictures("x", nothing, pack(spectra), nothing[:, 0])
+    with zipfile.ZipFile(ham10000_path) as archive:
+        names = {Path(name).stem: name for name in archive.namelist()}
+        chosen = [
+            Image.open(io.BytesIO(archive.read(names[name]))) for name in table["image_id"][::67]
+        ]
+    for change, copy in COPIES.items():
+        found = everything.match(*asked([copy(picture) for picture in chosen]))
+        assert (found.distance <= LIMIT).mean() >= 0.99, change

@@ -15,7 +15,8 @@ from PIL import Image
 
 from pipelines.cli import main
 from pipelines.external import read_mapping
-from skin_lesion.data.external import ExternalSet, read_external, read_labels
+from skin_lesion.data.external import ExternalSet, read_external
+from skin_lesion.data.external_labels import read_labels
 from skin_lesion.data.seen import SeenPictures
 from skin_lesion.decisions import Limits
 from skin_lesion.evaluation.external import (
