@@ -154,7 +154,10 @@ class Database:
         if busy:
             return f"Another writer held it for more than {self._timeout:g} s; try again"
         if isinstance(error, IntegrityError):
-            return "Run `skin-lesion audit verify`: somebody may have tampered with it"
+            return (
+                "Run `skin-lesion audit verify`: somebody may have tampered with it. Then keep it "
+                "as evidence, and let the next log be another"
+            )
         return (
             "Check that it can be reached and written from here, that the disk has room, and that "
             f"{URL_VARIABLE} or the URL you gave is right"

@@ -26,7 +26,7 @@ from skin_lesion.audit.records import (
 )
 from skin_lesion.audit.schema import (
     State,
-    audit_log,
+    append,
     create,
     fallen_fences,
     is_there,
@@ -291,7 +291,7 @@ class AuditLog:
             row_id += 1
             rows.append(chained(cells, row_id, self._clock(), previous))
             previous = str(rows[-1]["row_hash"])
-        connection.execute(audit_log.insert(), rows)
+        append(connection, rows)
         return [from_stored(row) for row in rows]
 
     def _keep_pictures(self, entries: Sequence[Entry]) -> None:

@@ -2,8 +2,8 @@
 
 `audit_log` holds the rows. `audit_state` holds one row: the version of this layout, and where the
 log ends. Triggers refuse whatever would change or remove a row of the log, and every new row that
-does not follow the last one; they also move the state along. That stops mistakes and careless
-tools. It does not stop who may drop a trigger: what he does is for `verification.py` to find.
+does not follow the last one. That stops mistakes and careless tools. It does not stop who may drop a
+trigger: what he does is for `verification.py` to find.
 
 In PostgreSQL, let the owner open the log once, and let the programs that write to it be another role,
 to which the triggers are no choice of its own:
@@ -12,6 +12,7 @@ to which the triggers are no choice of its own:
     GRANT SELECT, UPDATE (row_count, row_hash) ON audit_state TO app;
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import (
@@ -30,7 +31,7 @@ from sqlalchemy import (
     text,
 )
 
-from skin_lesion.audit.records import GENESIS
+from skin_lesion.audit.records import GENESIS, Stored
 
 SCHEMA_VERSION = 1
 
@@ -83,17 +84,13 @@ _SQLITE_FENCES = {
           SELECT RAISE(ABORT, 'the audit log is append-only: a row must not be removed');
         END""",
     # INSERT OR REPLACE deletes without asking the trigger above; this one comes before it.
-    "audit_log_in_order": """
+    "audit_log_in_order": f"""
         CREATE TRIGGER audit_log_in_order BEFORE INSERT ON audit_log BEGIN
           SELECT RAISE(ABORT, 'the audit log is append-only: a row must follow the last one')
-          WHERE NOT EXISTS (
-            SELECT 1 FROM audit_state
-            WHERE row_count + 1 = NEW.id AND row_hash = NEW.previous_hash);
-          UPDATE audit_state SET row_count = NEW.id, row_hash = NEW.row_hash;
+          WHERE (NEW.id, NEW.previous_hash) IS NOT (
+            SELECT 1 + ifnull(max(id), 0), ifnull(row_hash, '{GENESIS}') FROM audit_log);
         END""",
 }
-# The state is addressed by the schema of the log: a search path of the caller's must not lead
-# elsewhere.
 _POSTGRES_FUNCTIONS = (
     """
     CREATE FUNCTION audit_log_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -101,15 +98,16 @@ _POSTGRES_FUNCTIONS = (
       RAISE EXCEPTION 'the audit log is append-only: % is refused', TG_OP
         USING ERRCODE = 'integrity_constraint_violation';
     END $$""",
-    """
+    # The table is named by its identity: a search path of the caller's must not lead elsewhere.
+    f"""
     CREATE FUNCTION audit_log_follow() RETURNS trigger LANGUAGE plpgsql AS $$
-    DECLARE moved integer;
+    DECLARE last record;
     BEGIN
-      EXECUTE 'UPDATE ' || quote_ident(TG_TABLE_SCHEMA) || '.audit_state'
-        ' SET row_count = $1, row_hash = $2 WHERE row_count + 1 = $1 AND row_hash = $3'
-        USING NEW.id, NEW.row_hash, NEW.previous_hash;
-      GET DIAGNOSTICS moved = ROW_COUNT;
-      IF moved <> 1 THEN
+      EXECUTE 'SELECT id, row_hash FROM ' || TG_RELID::regclass || ' ORDER BY id DESC LIMIT 1'
+        INTO last;
+      IF NEW.id <> coalesce(last.id, 0) + 1
+        OR NEW.previous_hash <> coalesce(last.row_hash, '{GENESIS}')
+      THEN
         RAISE EXCEPTION 'the audit log is append-only: a row must follow the last one'
           USING ERRCODE = 'integrity_constraint_violation';
       END IF;
@@ -197,6 +195,18 @@ def read_state(connection: Connection) -> State:
             f"{SCHEMA_VERSION}; use the version of skin-lesion that wrote it, or a newer one"
         )
     return state
+
+
+def append(connection: Connection, rows: Sequence[Stored]) -> None:
+    """Write rows, and note where the log ends now; part of the transaction.
+
+    Raises:
+        IntegrityError: They do not follow the last row.
+    """
+    connection.execute(audit_log.insert(), rows)
+    connection.execute(
+        audit_state.update(), {"row_count": rows[-1]["id"], "row_hash": rows[-1]["row_hash"]}
+    )
 
 
 def fallen_fences(connection: Connection) -> list[str]:
