@@ -17,7 +17,7 @@ def versions() -> Iterator[dict[int, int]]:
     client = Client()
     client.create_model(NAME)
     for number, mlflow_version in {1: 7, 2: 8, 3: 8, 4: None}.items():
-        client.create_model_version(NAME, name=str(number))
+        client.create_model_version(NAME)
         if mlflow_version is not None:
             log_metadata(
                 {"mlflow_model": NAME, "mlflow_version": mlflow_version},
