@@ -158,7 +158,7 @@ def gather(subject: Subject, config: EvaluateConfig, seed: int) -> Measurement:
     if enough:
         explained = _explanations(subject, pictures, config, seed, sheets)
         perturbed = _robustness(subject, pictures, config, seed)
-    logger.info("figures with intervals, on %d pictures of the %s", len(sample), subject.where)
+    logger.info("figures with intervals, %s: %d", subject.where, len(sample))
     evidence = Evidence(
         discrimination=per_image_and_lesion(
             sample, count=config.resamples, seed=seed, bins=config.calibration_bins
@@ -229,7 +229,8 @@ def _robustness(
 ) -> RobustnessFigures | None:
     if not config.robustness_images:
         return None
-    logger.info("perturbations, on at most %d pictures", config.robustness_images)
+    shown = min(config.robustness_images, len(pictures))
+    logger.info("perturbations of %d pictures, which take longest", shown)
     return robustness(
         lambda shown: subject.model.run(shown, config.batch_size).logits,
         subject.decisions.calibrator,

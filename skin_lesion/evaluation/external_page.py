@@ -102,7 +102,10 @@ def _put_aside_section(reasons: Mapping[str, int]) -> str:
     if not reasons:
         return "<p>Every picture and file was used.</p>"
     rows = [
-        [escape(_REASONS.get(reason, reason.replace("_", " "))), str(count)]
+        [
+            escape(_REASONS.get(reason, f"They cannot be read: {reason.replace('_', ' ')}")),
+            str(count),
+        ]
         for reason, count in sorted(reasons.items())
     ]
     return (

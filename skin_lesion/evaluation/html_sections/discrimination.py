@@ -85,16 +85,22 @@ def overall_external(
     """
     unit = evidence.discrimination
     columns = [
-        _column("Every picture", unit.images, figures.n_lesions),
+        _column("Every picture", unit.images),
         _column("One picture of each lesion", unit.lesions),
     ]
     if with_overlap is not None:
         columns.append(_column("With those seen in training", with_overlap))
+    no_interval = (
+        " A mean over classes has no interval where a class has so few lesions that many resamples "
+        "lack it."
+        if unit.images.estimates["macro_f1"].ci_low is None
+        else ""
+    )
     return (
         _main_figures(columns)
         + "<p class='quiet'>Figures read off the ROC curve choose their threshold on these very "
         "pictures; those of frozen thresholds stand under Operating points. Ranges are 95 % intervals "
-        f"from a bootstrap over lesions.{_absent('data set', figures)}</p>"
+        f"from a bootstrap over lesions.{no_interval}{_absent('data set', figures)}</p>"
     )
 
 
@@ -112,12 +118,19 @@ def _main_figures(columns: Sequence[_Column]) -> str:
         ("Lesion ids", [column.lesion_ids for column in columns]),
         ("Lesion groups", [column.lesion_groups for column in columns]),
     ):
-        rows.append([name, *("" if n is None else f"{n:,}" for n in counts)])
-    return figures_table(
+        if any(n is not None for n in counts):
+            rows.append([name, *("" if n is None else f"{n:,}" for n in counts)])
+    table = figures_table(
         ("", *(column.title for column in columns)),
         rows,
         caption="From 0 to 1 and higher is better, unless the row says otherwise; in brackets the 95 % "
         "interval.",
+    )
+    if not any(cell.endswith("(no interval)") for row in rows for cell in row):
+        return table
+    return (
+        f"{table}<p class='quiet'>There is no interval where too many resamples lack a class, since a "
+        "mean over fewer classes is another figure, nor where all resamples agree.</p>"
     )
 
 
