@@ -96,8 +96,8 @@ def _purpose(report: ReportSummary) -> str:
     ]
     return (
         f"A network (<code>{escape(report.backbone)}</code>) that reads one dermatoscopic picture and "
-        "gives each of seven classes of pigmented lesions a probability, made believable by "
-        f"{escape(METHOD_NAMES[decisions.calibrator.method])}. Frozen with it, on validation: "
+        "gives each of seven classes of pigmented lesions a probability "
+        f"({escape(METHOD_NAMES[report.freezing.calibration.method])}). Frozen with it, on validation: "
         f"{'; '.join(part for part in parts if part)}."
     )
 
@@ -133,7 +133,7 @@ def _missed_melanomas(evidence: Evidence) -> Iterator[str]:
     found = _point(evidence)
     if found is None or found.figures.sensitivity.value in (None, 1.0):
         return
-    short = "" if found.point.reached else ", which validation could not give"
+    short = "" if found.point.reached else ", which validation could not give,"
     yield (
         f"<b>Melanomas are missed.</b> The threshold for {escape(asked(found.point))}{short} flags "
         f"{per_cent(found.figures.sensitivity)} of the melanoma images here, and "
@@ -150,7 +150,7 @@ def _sure_misses(evidence: Evidence) -> Iterator[str]:
         yield (
             "<b>High confidence does not exclude melanoma.</b> Of "
             f"{counted(high.n_melanomas, 'melanoma image')} answered with high confidence, {missed} "
-            "are called something else."
+            f"{'is' if missed == 1 else 'are'} called something else."
         )
 
 

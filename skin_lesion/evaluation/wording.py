@@ -8,7 +8,7 @@ from skin_lesion.evaluation.figures import Estimate
 
 NOT_MEASURED = "<p>Not measured here.</p>"
 METHOD_NAMES = {
-    "none": "none",
+    "none": "no calibration",
     "temperature": "temperature scaling",
     "vector": "vector scaling",
     "isotonic": "isotonic regression",

@@ -9,6 +9,7 @@ from skin_lesion.evaluation.cards.answers import (
 )
 from skin_lesion.evaluation.cards.facts import CardFacts
 from skin_lesion.evaluation.cards.places import Evidence
+from skin_lesion.evaluation.cards.sections import CalibrationFacts
 from skin_lesion.evaluation.wording import METHOD_NAMES, counted, with_interval
 
 
@@ -116,19 +117,26 @@ def imbalance(facts: CardFacts) -> Answer:
         return not_measured("How unequal classes were met", "Training")
     sizes = {row.label: row.images for row in facts.splits if row.split == "train"}
     most, least = max(sizes, key=sizes.__getitem__), min(sizes, key=sizes.__getitem__)
-    fit = facts.calibration
-    after = (
-        "The probabilities were not calibrated afterwards."
-        if fit is None
-        else f"Since that shifts the probabilities, they were calibrated afterwards on validation, at "
-        f"its own mix of classes, by {METHOD_NAMES[fit.method]}: on test the calibration error went "
-        f"from {with_interval(fit.ece_before)} to {with_interval(fit.ece_after)}."
-    )
     return Answer(
         "reported",
         f"In training {most} has {sizes[most]:,} images and {least} {sizes[least]:,}. Met by: "
-        f"{facts.training.imbalance}. {after}",
+        f"{facts.training.imbalance}. {_recalibrated(facts.calibration)}",
         card("Training"),
+    )
+
+
+def _recalibrated(fit: CalibrationFacts | None) -> str:
+    if fit is None:
+        return "The probabilities were not calibrated afterwards."
+    if fit.method == "none":
+        return (
+            "Calibration was tried on validation afterwards, and the network's own probabilities were "
+            f"kept: on test their calibration error is {with_interval(fit.ece_after)}."
+        )
+    return (
+        "Since that shifts the probabilities, they were calibrated afterwards on validation, at its own "
+        f"mix of classes, by {METHOD_NAMES[fit.method]}: on test the calibration error went from "
+        f"{with_interval(fit.ece_before)} to {with_interval(fit.ece_after)}."
     )
 
 

@@ -133,7 +133,7 @@ def _calibration(facts: CardFacts) -> str | None:
         else (" **Validation could not tell its parameters: the probabilities mean little.**")
     )
     return (
-        f"Method: {plain(named(METHOD_NAMES, fit.method))}, fitted on validation alone.{warning}\n\n"
+        f"Method: {plain(named(METHOD_NAMES, fit.method))}, chosen and fitted on validation alone.{warning}\n\n"
         + table(
             ["Test", "Before", "After"],
             [

@@ -11,6 +11,7 @@ from skin_lesion.data.pages import anchor, contents, heading, page, table
 from skin_lesion.evaluation.figures import Estimate
 from skin_lesion.evaluation.html import assemble
 from skin_lesion.evaluation.html_pictures import caption, figure
+from skin_lesion.evaluation.html_sections import overall
 from skin_lesion.evaluation.html_summary import summary, warnings
 from skin_lesion.labels import LABELS
 
@@ -132,6 +133,28 @@ def test_sure_mistakes_on_melanomas_are_counted(evidence):
 
     assert "Of 40 melanoma images answered with high confidence, 4 are" in told(0.1)
     assert "high confidence" not in told(0.0)
+
+
+def test_the_summary_names_the_calibration_that_was_chosen(small_report):
+    report = small_report.summary
+    choice = changed(report.freezing.calibration, method="none")
+    plain = changed(report, freezing=changed(report.freezing, calibration=choice))
+    assert "a probability (no calibration)" in summary(plain)
+
+
+def test_a_figure_without_an_interval_is_explained(small_report):
+    report = small_report.summary
+    unit = report.evidence.discrimination
+
+    def told(figure):
+        images = changed(
+            unit.images, estimates=unit.images.estimates | {"balanced_accuracy": figure}
+        )
+        evidence = changed(report.evidence, discrimination=changed(unit, images=images))
+        return overall(evidence, report.test, report.val)
+
+    assert "There is no interval where" in told(Estimate(value=0.4))
+    assert "There is no interval where" not in told(Estimate(value=0.4, ci_low=0.3, ci_high=0.5))
 
 
 def test_one_source_is_a_warning_for_real_pictures_alone(evidence):

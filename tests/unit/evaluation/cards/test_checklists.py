@@ -126,6 +126,9 @@ def test_imbalance_is_told_with_what_followed_from_it(facts):
     assert "0.071 (0.040 to 0.098) to 0.032" in answer
     never = item(facts.model_copy(update={"calibration": None}), TRIPOD_AI, 13).answer
     assert "not calibrated" in never
+    kept = facts.calibration.model_copy(update={"method": "none"})
+    kept = item(facts.model_copy(update={"calibration": kept}), TRIPOD_AI, 13).answer
+    assert "own probabilities were kept" in kept
 
 
 def test_analysis_and_specification_say_what_others_need(facts):
