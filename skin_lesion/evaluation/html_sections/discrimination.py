@@ -90,17 +90,11 @@ def overall_external(
     ]
     if with_overlap is not None:
         columns.append(_column("With those seen in training", with_overlap))
-    no_interval = (
-        " A mean over classes has no interval where a class has so few lesions that many resamples "
-        "lack it."
-        if unit.images.estimates["macro_f1"].ci_low is None
-        else ""
-    )
     return (
         _main_figures(columns)
         + "<p class='quiet'>Figures read off the ROC curve choose their threshold on these very "
         "pictures; those of frozen thresholds stand under Operating points. Ranges are 95 % intervals "
-        f"from a bootstrap over lesions.{no_interval}{_absent('data set', figures)}</p>"
+        f"from a bootstrap over lesions.{_absent('data set', figures)}</p>"
     )
 
 
@@ -119,6 +113,7 @@ def _main_figures(columns: Sequence[_Column]) -> str:
         ("Lesion groups", [column.lesion_groups for column in columns]),
     ):
         if any(n is not None for n in counts):
+            if any(n is not None for n in counts):
             rows.append([name, *("" if n is None else f"{n:,}" for n in counts)])
     table = figures_table(
         ("", *(column.title for column in columns)),
