@@ -113,7 +113,6 @@ def _main_figures(columns: Sequence[_Column]) -> str:
         ("Lesion groups", [column.lesion_groups for column in columns]),
     ):
         if any(n is not None for n in counts):
-            if any(n is not None for n in counts):
             rows.append([name, *("" if n is None else f"{n:,}" for n in counts)])
     table = figures_table(
         ("", *(column.title for column in columns)),
