@@ -116,7 +116,7 @@ def _versions(name: str) -> "Iterator[ModelVersionResponse]":
     while True:
         number += 1
         page = client.list_model_versions(
-            model_name_or_id=name, sort_by="desc:number", page=number, size=_PAGE, hydrate=True
+            model=name, sort_by="desc:number", page=number, size=_PAGE, hydrate=True
         )
         yield from page.items
         if number >= page.total_pages:

@@ -23,6 +23,11 @@ EASY = {
     "min_macro_f1": 0, "min_balanced_accuracy": 0, "min_melanoma_auc": 0, "max_ece": 1,
     "min_melanoma_sensitivity": 0, "min_worst_subgroup_auc": 0,
 }  # fmt: skip
+# What is measured beyond the figures is held by other tests.
+QUICK = {
+    "resamples": 100, "outlier_crops": 100, "robustness_images": 0, "explained_images": 0,
+    "randomised_images": 2, "randomised_models": 1, "gallery_images": 1,
+}  # fmt: skip
 # Killed at the worst moment: `previous` was written and `champion` was not.
 KILLED = """
 import os, signal, sys
@@ -45,7 +50,7 @@ def better(workplace: Any) -> Iterator[int]:
     before = mlflow.get_tracking_uri()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", uri)
-        version = workplace.run(register=EASY).outputs["registered_version"].load()
+        version = workplace.run(register=EASY, evaluate=QUICK).outputs["registered_version"].load()
         mlflow.set_tracking_uri(uri)
         yield version.version
     mlflow.set_tracking_uri(before)
@@ -54,7 +59,7 @@ def better(workplace: Any) -> Iterator[int]:
 @pytest.fixture(scope="module")
 def worse(workplace: Any, better: int) -> int:
     """The version that fails them."""
-    run = workplace.run(finetune_train={"epochs": 1})
+    run = workplace.run(finetune_train={"epochs": 1}, evaluate=QUICK)
     mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
     return int(run.outputs["registered_version"].load().version)
 
@@ -171,7 +176,7 @@ def test_the_stock_command_of_the_model_control_plane_moves_the_mirror_alone(
 
     other = next(
         version.number
-        for version in Client().list_model_versions(model_name_or_id=MODEL_NAME, hydrate=True)
+        for version in Client().list_model_versions(model=MODEL_NAME, hydrate=True)
         if version.run_metadata["mlflow_version"] == worse
     )
     stock("model", "version", "update", MODEL_NAME, other, "-s", "production", "--force")

@@ -29,7 +29,7 @@ def versions() -> Iterator[dict[int, int]]:
 
 
 def stages() -> dict[int, str | None]:
-    found = Client().list_model_versions(model_name_or_id=NAME, hydrate=True)
+    found = Client().list_model_versions(model=NAME, hydrate=True)
     return {version.number: version.stage for version in found}
 
 
