@@ -4,8 +4,8 @@
 #
 #   docs/tour.sh            from anywhere; the environment has to be there (make setup)
 #
-# It works on the project's own stack, as `make demo` does. Minutes on two cores, and seconds where
-# the models are trained already.
+# It works on the project's own stack, as `make demo` does, and leaves the model of the demo in
+# production there. Minutes on two cores, and less where the models are trained already.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source ./activate.sh
@@ -23,7 +23,7 @@ show() {
 # The command has to succeed, or to fail: the tour ends where it does not.
 ok() { show "$@" || { echo "docs/tour.sh: this was to succeed, and ended with $?" >&2; exit 1; }; }
 no() { if show "$@"; then echo "docs/tour.sh: this was to fail" >&2; exit 1; else echo "(exit status $?)"; fi; }
-# A value out of `status --json`: of the version whose gates say so, or of the whole.
+# A value out of `status --json`.
 ask() { skin-lesion status --json --quick 2>/dev/null | python -c "import json, sys; s = json.load(sys.stdin); print($1)"; }
 registered() { skin-lesion results | sed -n 's/^Registered: .*version //p'; }
 
