@@ -186,8 +186,8 @@ def _leaks(facts: CardFacts) -> str:
     return (
         f"Checked on the finished split: {leaks.groups_crossing} lesion groups, "
         f"{leaks.lesions_crossing} lesion ids and {leaks.duplicates_crossing} confirmed duplicate pairs "
-        f"cross from one split to another; {leaks.merged_pairs} duplicate pairs across lesion ids "
-        "were merged into one group."
+        f"cross from one split to another; {counted(leaks.merged_pairs, 'duplicate pair')} across "
+        "lesion ids merged into one group."
     )
 
 
