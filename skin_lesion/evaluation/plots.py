@@ -86,14 +86,14 @@ def roc_curves(
     figure = new_figure(7.0, 7.0)
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
-    missing = []
+    missing, drawn = [], []
     for index, label in enumerate(LABELS):
         auc = figures.per_class[label].auc
         if auc is None:
             missing.append(label)
             continue
         false_rate, true_rate = _roc(truth == index, probabilities[:, index])
-        axes.plot(
+        drawn += axes.plot(
             false_rate,
             true_rate,
             color=CLASS_COLOURS[label],
@@ -111,6 +111,7 @@ def roc_curves(
     undefined = f"\nnot defined for {', '.join(missing)}" if missing else ""
     macro = "–" if figures.macro_auc is None else f"{figures.macro_auc:.3f}"
     legend = axes.legend(
+        handles=drawn,  # without them Matplotlib warns where a set of one class has none
         loc="lower right",
         fontsize=8,
         frameon=True,

@@ -230,6 +230,14 @@ def test_too_few_lesions_give_no_verdict_on_heat_maps_and_perturbations(decided,
     assert "The maps" not in page
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_single_picture_is_measured_without_a_warning(decided, external, quick):
+    one = dataclasses.replace(external, table=external.table[:1], pixels=external.pixels[:1])
+    found = report_on(decided, one, quick).summary
+    assert found.figures.n_images == 1
+    assert found.figures.melanoma_auc is None
+
+
 def test_the_main_figures_stand_per_image_and_per_lesion(report):
     page = report.to_html()
     found = report.summary.evidence.discrimination
