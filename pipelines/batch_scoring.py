@@ -1,14 +1,15 @@
-"""The pipeline of batch scoring: from many pictures to one table."""
+"""The pipeline of batch scoring: from many pictures to one table, held against validation."""
 
 from zenml import pipeline
 
 from skin_lesion.registry import PRODUCTION_ALIAS
+from steps.drift import drift
 from steps.score import score
 
 
 @pipeline
 def batch_scoring_pipeline(source: str, output: str, model: str = PRODUCTION_ALIAS) -> None:
-    """Score every picture of a source.
+    """Score every picture of a source, and tell whether they are what the model knows.
 
     A run that was stopped goes on where it was when it is started again.
 
@@ -18,4 +19,5 @@ def batch_scoring_pipeline(source: str, output: str, model: str = PRODUCTION_ALI
         model: Version or alias in the registry, or folder of a bundle. What an alias points to is
             found out once, when the step starts.
     """
-    score(source, output, model)
+    batch = score(source, output, model)
+    drift(batch, model)

@@ -24,6 +24,7 @@ NAMES = (
     "rollback",
     "status",
     "batch",
+    "drift",
     "audit",
     "serve",
 )

@@ -67,7 +67,8 @@ class DriftReport(Figures):
     """A batch beside the reference.
 
     Attributes:
-        verdict: The highest level of any feature, or `too_few` where the batch is too small to tell.
+        verdict: The highest level of any feature, or `too_few` where either side is too small to
+            tell.
         data: Name of the batch, as it was given.
         model_version: Model that answered, as the predictions name it.
         bundle_hash: Its bundle, likewise.
@@ -102,8 +103,8 @@ class DriftReport(Figures):
             "none": "no drift",
             "watch": "some change: watch it",
             "drift": "DRIFT",
-            "too_few": f"too few pictures to tell: {self.n_batch}, and "
-            f"{self.limits.min_images} are needed",
+            "too_few": f"too few pictures to tell: {self.n_batch} beside {self.n_reference}, and "
+            f"{self.limits.min_images} are needed of each",
         }[self.verdict]
         return [
             f"{self.data}: {words} ({self.n_batch} pictures beside {self.n_reference})",
@@ -150,7 +151,7 @@ def compare(
     )
     highest = max((LEVELS.index(feature.level) for feature in features), default=0)
     return DriftReport(
-        verdict="too_few" if len(now) < limits.min_images else LEVELS[highest],
+        verdict="too_few" if min(len(then), len(now)) < limits.min_images else LEVELS[highest],
         data=data,
         model_version=version,
         bundle_hash=bundle,

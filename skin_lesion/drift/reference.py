@@ -7,9 +7,9 @@ may touch. It travels in the bundle, without the name of any picture.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from skin_lesion.decisions import Decisions, malignant_probability
@@ -17,9 +17,6 @@ from skin_lesion.drift.features import FEATURES, NONE, watched
 from skin_lesion.labels import LABELS
 from skin_lesion.ood import UNLIKE_TRAINING, OodReference, score
 from skin_lesion.quality import Quality, judge
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _NO_ANSWER = ""
 
@@ -34,10 +31,10 @@ class DriftReference:
             float32, which is what is saved.
     """
 
-    table: "pd.DataFrame"
+    table: pd.DataFrame
 
     @classmethod
-    def of(cls, table: "pd.DataFrame") -> "DriftReference":
+    def of(cls, table: pd.DataFrame) -> "DriftReference":
         """Take watched columns, in the types that `load` gives."""
         return cls(
             table.astype(
@@ -69,9 +66,7 @@ class DriftReference:
             FileNotFoundError: There is no such file.
             ValueError: It holds something else.
         """
-        import pandas as pd
-
-        with np.load(path, allow_pickle=False) as file:
+            with np.load(path, allow_pickle=False) as file:
             # A later version may watch more.
             columns = {name: file[name] for name in FEATURES if name in file.files}
         if not columns or len({column.shape for column in columns.values()}) != 1:
@@ -98,8 +93,6 @@ def reference_of(
         decisions: As frozen.
         training: The training pictures, as far as the gate needs them.
     """
-    import pandas as pd
-
     gate = decisions.ood
     ood_scores = (
         None if gate is None else score(gate.score, logits, features, training, gate.neighbours)

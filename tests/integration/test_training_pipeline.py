@@ -16,8 +16,10 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 from zenml.client import Client
+from zenml.enums import ExecutionStatus
 
 import skin_lesion
 from pipelines.results import describe_last_run
@@ -190,6 +192,44 @@ def test_a_finished_run_is_recorded_with_its_commit_only_where_it_saw_real_image
     assert recording.commit_of(run) == (state.commit[:7], state.dirty)
     with pytest.raises(ValueError, match="synthetic images only"):
         recording.record(str(workplace.folder / "config.yaml"), first.name)
+
+
+def test_a_batch_is_scored_and_held_against_validation(workplace: Any, first: Any) -> None:
+    from pipelines.batch_scoring import batch_scoring_pipeline
+    from skin_lesion.batch.result import BatchResult
+
+    version = first.outputs["registered_version"].load()
+    file, output = workplace.folder / "batch.yaml", workplace.folder / "scored"
+    parameters = {
+        "source": str(workplace.data),
+        "output": str(output),
+        "model": str(version.version),
+    }
+    config = {"min_images": 10, "permutations": 1000}
+    file.write_text(
+        yaml.safe_dump(
+            {
+                "parameters": parameters,
+                "steps": {
+                    "score": {"parameters": {"config": {"engine": "serial"}}},
+                    "drift": {"parameters": {"config": config}},
+                },
+            }
+        )
+    )
+    run = Client().get_pipeline_run(batch_scoring_pipeline.with_options(config_path=str(file))().id)
+    assert run.status == ExecutionStatus.COMPLETED
+    outputs = {
+        name: found[0] for step in run.steps.values() for name, found in step.outputs.items()
+    }
+    batch: BatchResult = outputs["batch"].load()
+    assert len(pd.read_parquet(batch.path / "predictions.parquet")) == 105
+    report = outputs["drift"].load()
+    assert (report.data, report.n_batch) == (str(workplace.data), 105)
+    assert report.bundle_hash == batch.summary.model.bundle_hash == version.bundle_hash
+    assert {"prediction", "embedding_distance"} <= {one.name for one in report.features}
+    assert report.verdict in {"none", "watch", "drift"}
+    assert outputs["drift_page"].visualizations
 
 
 def test_nothing_temporary_is_left(workplace: Any, first: Any) -> None:

@@ -100,7 +100,13 @@ def test_too_few_pictures_tell_nothing():
     found = report(predictions(20, seed=1, darker=60))
     assert found.verdict == "too_few"
     assert all(one.psi is None and one.level == "none" for one in found.features)
-    assert "20, and 50 are needed" in found.to_lines()[0]
+    assert "20 beside 1500, and 50 are needed of each" in found.to_lines()[0]
+
+
+def test_too_small_a_reference_tells_nothing_either():
+    batch = predictions(300, seed=1, darker=60)
+    found = compare(predictions(30, seed=0), batch, LIMITS, data="x")
+    assert found.verdict == "too_few"
 
 
 def test_each_verdict_ends_a_process_in_its_own_way():
