@@ -125,7 +125,7 @@ def _versions(state: RegistryState) -> Iterator[str]:
         yield "No version is registered yet."
         return
     heads = "".join(f"{head:>11}" for head in _SHOWN.values())
-    yield f"{'version':>9}  {'alias':<10}{'gates':<8}{heads}  trained on"
+    yield f"{'version':>9}  {'alias':<20}{'gates':<8}{heads}  trained on"
     for version in reversed(state.versions):
         yield _version(version, state)
         if failed := version.tags.get("gate_failed"):
@@ -133,12 +133,15 @@ def _versions(state: RegistryState) -> Iterator[str]:
 
 
 def _version(version: RegisteredVersion, state: RegistryState) -> str:
-    aliases = {state.champion: registry.PRODUCTION_ALIAS, state.previous: registry.PREVIOUS_ALIAS}
-    alias = aliases.get(version.version, "")
+    aliases = (
+        (registry.PRODUCTION_ALIAS, state.champion),
+        (registry.PREVIOUS_ALIAS, state.previous),
+    )
+    alias = ", ".join(name for name, number in aliases if number == version.version)
     figures = "".join(f"{version.tags.get(registry.figure_tag(name), '–'):>11}" for name in _SHOWN)
     pictures = "drawings" if version.tags.get("synthetic_only") == "true" else "pictures"
     gate = version.tags.get("gate", "none")
-    return f"{version.version:>9}  {alias:<10}{gate:<8}{figures}  {pictures}"
+    return f"{version.version:>9}  {alias:<20}{gate:<8}{figures}  {pictures}"
 
 
 def _changes(records: tuple[Recorded, ...]) -> Iterator[str]:

@@ -67,7 +67,7 @@ class Change(BaseModel):
         words = {
             "promotion": f"promoted {after} in place of {before}",
             "rollback": f"rolled back from {before} to {after}",
-            "found": f"found {after} in place of {before}, set outside",
+            "found": f"found {after} in place of {before}",
         }
         return words[self.kind]
 

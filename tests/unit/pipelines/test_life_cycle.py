@@ -68,6 +68,12 @@ def test_the_text_says_what_disagrees_and_what_helps() -> None:
     assert "skin-lesion rollback" in text
 
 
+def test_a_version_with_both_aliases_shows_both() -> None:
+    found = life_cycle()
+    state = found.state.model_copy(update={"previous": 2})
+    assert "champion, previous" in as_text(LifeCycle(state, found.mirror, ()))
+
+
 def test_an_empty_registry_is_put_into_words() -> None:
     state = RegistryState(
         model="m", champion=None, previous=None, versions=(), changes=(), disagreements=()
