@@ -66,7 +66,7 @@ class DriftReference:
             FileNotFoundError: There is no such file.
             ValueError: It holds something else.
         """
-            with np.load(path, allow_pickle=False) as file:
+        with np.load(path, allow_pickle=False) as file:
             # A later version may watch more.
             columns = {name: file[name] for name in FEATURES if name in file.files}
         if not columns or len({column.shape for column in columns.values()}) != 1:
