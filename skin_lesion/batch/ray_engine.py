@@ -102,6 +102,7 @@ class RayEngine:
         if self._config.address is None:
             ray.init(
                 address="local",  # never a cluster that happens to run here
+                _node_ip_address="127.0.0.1",  # nobody else's business
                 include_dashboard=False,
                 object_store_memory=_OBJECT_STORE_BYTES + 2 * model_bytes,
                 log_to_driver=False,
