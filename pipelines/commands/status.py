@@ -1,7 +1,9 @@
 """`skin-lesion status`."""
 
 import argparse
+import contextlib
 import json
+import sys
 
 from pipelines.commands.promote import add_user, user_of
 
@@ -26,10 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Show it; 0 where all agree, 1 where they do not."""
-    from pipelines.life_cycle import as_json, as_text, look, mend
+    # ZenML logs to the standard output that it finds when it is imported; that one is for us.
+    with contextlib.redirect_stdout(sys.stderr):
+        from pipelines.life_cycle import as_json, as_text, look, mend
 
-    done = mend(user_of(options)) if options.repair else []
-    found = look(look_inside=not options.quick)
+        done = mend(user_of(options)) if options.repair else []
+        found = look(look_inside=not options.quick)
     if options.json:
         print(json.dumps(as_json(found) | {"repaired": done}, indent=2, ensure_ascii=False))
     else:

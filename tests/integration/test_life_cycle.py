@@ -212,6 +212,19 @@ def test_the_status_for_people_names_all_of_it(better, worse, capsys) -> None:
     assert "killed half-way [given up]" in said
 
 
+def test_the_status_for_programs_is_nothing_but_json(better, root) -> None:
+    """Not even while ZenML has something to say: here the mirror is moved."""
+    stock("model", "version", "update", MODEL_NAME, 2, "-s", "production", "--force")
+    finished = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", "status", "--json", "--quick", "--repair"],
+        cwd=root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    found = json.loads(finished.stdout)
+    assert found["agree"]
+    assert any("ZenML's stage" in sentence for sentence in found["repaired"])
+
+
 def test_an_unknown_version_ends_in_one_line(better, capsys) -> None:
     for words in (["promote", 99], ["verify", 99], ["compare", 99, better]):
         code, said = command(*words, capsys=capsys)
