@@ -26,6 +26,7 @@ FINGERPRINTS = {
 # Where and how a run or a step executes. Values are read apart, and the cache is the plan's affair.
 _OF_RUNS = ("settings", "environment", "secrets", "retry")
 _OF_STEPS = (*_OF_RUNS, "step_operator")
+_NAMED = 4  # runs in a message
 
 
 def find_run(name: str | None) -> "PipelineRunResponse":
@@ -46,13 +47,17 @@ def find_run(name: str | None) -> "PipelineRunResponse":
                 "`zenml pipeline run pipelines.training.training_pipeline -c configs/demo.yaml`"
             )
         return client.get_pipeline_run(last.items[0].id)
+    filters: tuple[dict[str, Any], ...] = (
+        {"name": f"equals:{name}"},
+        {"name": f"startswith:{name}"},
+        {"id": f"startswith:{name}"},
+    )
     found = {
         run.id: run
-        for field in ("name", "id")
-        for run in client.list_pipeline_runs(
-            pipeline=PIPELINE, size=20, sort_by="desc:created", **{field: f"startswith:{name}"}
-        )
-        if getattr(run, field) and str(getattr(run, field)).startswith(name)
+        for asked in filters
+        for run in client.list_pipeline_runs(pipeline=PIPELINE, sort_by="desc:created", **asked)
+        # The database takes `_` and `%` for any character.
+        if run.name.startswith(name) or str(run.id).startswith(name)
     }
     exact = [run for run in found.values() if run.name == name]
     candidates = exact or list(found.values())
@@ -62,8 +67,9 @@ def find_run(name: str | None) -> "PipelineRunResponse":
             "`zenml pipeline runs list` shows them all"
         )
     if len(candidates) > 1:
-        names = ", ".join(f"{run.name} ({run.id})" for run in candidates)
-        raise LookupError(f"{name!r} may be any of {names}; give more of it")
+        names = ", ".join(f"{run.name} ({run.id})" for run in candidates[:_NAMED])
+        more = ", ..." if len(candidates) > _NAMED else ""
+        raise LookupError(f"{name!r} may be any of {names}{more}; give more of it")
     return client.get_pipeline_run(candidates[0].id)
 
 

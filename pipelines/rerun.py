@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zenml import Model, link_artifact_to_model
 from zenml.enums import ExecutionStatus
 
 from pipelines.overrides import Override, differences, override, parse_overrides, unknown
@@ -136,20 +137,30 @@ def start_rerun(rerun: Rerun) -> str:
             skip=list(rerun.steps(Action.REUSED)),
             input_overrides=rerun.parameters,
         )
+    _link_reused(started)
     steps = started.steps
     lines = [f"Run {started.name} {started.status.value}"]
     for status, word in (
         (ExecutionStatus.COMPLETED, "executed"),
-        (ExecutionStatus.CACHED, "from the cache, all inputs equal"),
+        (ExecutionStatus.CACHED, "from the cache"),
         (ExecutionStatus.SKIPPED, "reused"),
     ):
-        if names := [row.step for row in rerun.rows if _status(steps, row.step) == status]:
-            lines.append(f"  {word}: {', '.join(names)}")
+        names = [row.step for row in rerun.rows if row.step in steps]
+        if found := [name for name in names if steps[name].status == status]:
+            lines.append(f"  {word}: {', '.join(found)}")
     return "\n".join(lines)
 
 
-def _status(steps: Mapping[str, Any], name: str) -> ExecutionStatus | None:
-    return steps[name].status if name in steps else None
+def _link_reused(run: "PipelineRunResponse") -> None:
+    """Show what was reused at ZenML's model version too, which it does for cached steps alone."""
+    if run.model_version is None:
+        return
+    model = Model(name=run.model_version.model.name, version=run.model_version.number)
+    for step in run.steps.values():
+        if step.status == ExecutionStatus.SKIPPED:
+            for versions in step.outputs.values():
+                for artifact in versions:
+                    link_artifact_to_model(artifact, model)
 
 
 def _refuse_if_reused(

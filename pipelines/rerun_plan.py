@@ -131,7 +131,7 @@ def _planned(name: str, wish: Wish, wiring: Wiring, running: Collection[str]) ->
     if name in wiring.uncached:
         reasons.append("never comes from the cache")
     elif forced and name in TRAINING:
-        reasons.append("passes over the checkpoints of a finished training")
+        reasons.append("trains anew, or goes on where training was interrupted")
     action = Action.RUNS if forced or name in wiring.uncached else Action.RUNS_UNLESS_CACHED
     return PlannedStep(name, action, "; ".join(reasons))
 

@@ -68,4 +68,5 @@ def run(options: argparse.Namespace) -> int:
 def _agreed() -> bool:
     if not sys.stdin.isatty():
         raise RuntimeError("there is nobody to ask; add --yes")
-    return input("\nGo on? [y/N] ").strip().lower() in {"y", "yes"}
+    print("\nGo on? [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

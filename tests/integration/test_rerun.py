@@ -94,6 +94,18 @@ def content(artifacts: Mapping[str, Any]) -> dict[str, str]:
     return {name: versions[0].content_hash for name, versions in artifacts.items()}
 
 
+def outputs(run: Any) -> set[str]:
+    return {name for step in run.steps.values() for name in step.outputs}
+
+
+def linked(run: Any) -> set[str]:
+    """Artifacts that ZenML shows at the model version of a run."""
+    links = Client().list_model_version_artifact_links(
+        model_version_id=run.model_version.id, size=100
+    )
+    return {link.artifact_version.artifact.name for link in links.items}
+
+
 def set_status(run: Any, status: ExecutionStatus) -> None:
     """In the database itself: ZenML takes no run that has ended back to running."""
     with Client().zen_store.engine.begin() as connection:
@@ -125,6 +137,7 @@ def test_what_was_announced_is_what_zenml_recorded(
     assert announced.describe() in capsys.readouterr().out
     assert run.status == ExecutionStatus.COMPLETED
     assert run.original_run.id == first.id
+    assert linked(run) >= outputs(run) == outputs(first)
     found = statuses(run)
     assert set(found) == {row.step for row in announced.rows} == set(STEPS)
     for row in announced.rows:

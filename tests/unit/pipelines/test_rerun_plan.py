@@ -71,11 +71,11 @@ def test_without_cache_all_that_follows_runs() -> None:
     assert set(decided.values()) == {Action.REUSED, Action.RUNS}
 
 
-def test_a_training_step_that_runs_for_certain_is_said_to_pass_over_its_checkpoints() -> None:
+def test_a_training_step_that_runs_for_certain_is_said_to_train_anew() -> None:
     reasons = why(Wish("warmup_train"), wiring())
-    assert "checkpoints" in reasons["warmup_train"]
-    assert "checkpoints" not in reasons["finetune_train"]
-    assert "checkpoints" in why(Wish("augment", without_cache=True), wiring())["finetune_train"]
+    assert "trains anew" in reasons["warmup_train"]
+    assert "trains anew" not in reasons["finetune_train"]
+    assert "trains anew" in why(Wish("augment", without_cache=True), wiring())["finetune_train"]
 
 
 def test_the_table_has_a_row_for_every_step_with_its_reason() -> None:
