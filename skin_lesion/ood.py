@@ -32,6 +32,8 @@ UNLIKE_TRAINING = "unlike_training"
 # Keeps a row of zeros from being divided by its length.
 _LEAST_LENGTH = 1e-12
 _BLOCK = 512
+# Up to so many pictures are multiplied without a matrix library.
+_FEW = 16
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class OodReference:
         """
         if self.centroids is None:
             return None
-        cosines = _unit(features).astype(np.float64) @ self.centroids.T.astype(np.float64)
+        cosines = _products(_unit(features).astype(np.float64), self.centroids.T.astype(np.float64))
         distances: Scores = 1.0 - cosines.max(axis=1)
         return distances
 
@@ -93,7 +95,9 @@ class OodReference:
             "bank": None if self.bank is None else self.bank.astype(np.float16),
             "centroids": self.centroids,
         }
-        kept = {name: array for name, array in arrays.items() if array is not None}
+        kept = {
+            name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None
+        }
         # A file handle: for a path NumPy would add a suffix of its own.
         with path.open("wb") as file:
             np.savez(file, allow_pickle=False, **kept)
@@ -114,6 +118,8 @@ class OodReference:
                     "centroids: evaluate the model anew"
                 )
             arrays = {name: file[name].astype(np.float32) for name in file.files}
+        if "whitening" in arrays:
+            arrays["whitening"] = np.asfortranarray(arrays["whitening"])
         if "bank" in arrays:
             arrays["bank"] = _unit(arrays["bank"])
         if ("means" in arrays) != ("whitening" in arrays):
@@ -232,16 +238,29 @@ def _whitening(centred: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _nearest_mean(features: Floats, means: Floats, whitening: Floats) -> Scores:
-    whitened = (features @ whitening)[:, None, :].astype(np.float64)
+    whitened = _products(features, whitening)[:, None, :].astype(np.float64)
     nearest: Scores = np.sqrt(((whitened - means) ** 2).sum(axis=2)).min(axis=1)
     return nearest
 
 
 def _neighbour_distance(features: Floats, bank: Floats, rank: int) -> Scores:
     # Both sides have length 1, or are rows of zeros, which are far from everything.
-    squares = np.maximum(2.0 - 2.0 * (_unit(features) @ bank.T), 0.0)
+    squares = np.maximum(2.0 - 2.0 * _products(_unit(features), bank.T), 0.0)
     found: Scores = np.sqrt(np.partition(squares, rank - 1, axis=1)[:, rank - 1].astype(np.float64))
     return found
+
+
+def _products(few: Floats, matrix: Floats) -> Floats:
+    """`few @ matrix`; quick where `matrix` is laid out column by column.
+
+    The threads of a matrix library spin for milliseconds after every product, in case there is
+    another one, and keep the cores from the network that runs next. So a few pictures, as a service
+    has them, are multiplied one scalar product at a time.
+    """
+    if len(few) > _FEW:
+        return few @ matrix
+    products: Floats = np.vecdot(few[:, None, :], matrix.T)
+    return products
 
 
 def _unit(features: Floats) -> Floats:

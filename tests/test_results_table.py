@@ -1,6 +1,7 @@
 """The results section of the READMEs: made from recorded runs, and from nothing else."""
 
 import importlib.util
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -303,6 +304,25 @@ def test_every_benchmark_stands_beside_its_bound(script: ModuleType, language: s
     text = script.filled(README, [], benchmarks, words)
     assert "| 1.23 | ≤ 1.3 | `python benchmarks/ingest.py` |" in text
     assert "| 1.23 | ≥ 1.3 | `python benchmarks/train_input.py` |" in text
+    # Several comparisons of one benchmark are several rows.
+    assert text.count("`python benchmarks/latency.py`") == 4
+
+
+def test_the_comparisons_of_one_benchmark_are_read_by_their_names(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script, "RESULTS", tmp_path)
+    comparisons = {
+        name: {"what": name, "median_ratio": ratio, "bound": 1.5, "kept": True}
+        for name, ratio in (("bare", 1.1), ("heat_map", 1.2), ("tf_function", 1.7), ("eager", 6))
+    }
+    (tmp_path / "latency.json").write_text(json.dumps({"comparisons": comparisons}))
+    (tmp_path / "ingest.json").write_text(json.dumps({"median_ratio": 1.25, "bound": 1.3}))
+    found = {name: benchmark.median_ratio for name, benchmark in script.measured().items()}
+    assert found == {
+        "ingest": 1.25, "latency.bare": 1.1, "latency.heat_map": 1.2, "latency.tf_function": 1.7,
+        "latency.eager": 6,
+    }  # fmt: skip
 
 
 def test_a_run_of_another_configuration_is_told_apart(recording: ModuleType) -> None:

@@ -206,3 +206,17 @@ def test_what_cannot_be_fitted_or_read_is_named(tmp_path, train) -> None:
     np.savez(tmp_path / "half.npz", means=np.eye(2))
     with pytest.raises(ValueError, match="need each other"):
         OodReference.load(tmp_path / "half.npz")
+
+
+@pytest.mark.parametrize("kind", ["mahalanobis", "knn"])
+def test_a_few_pictures_score_as_many_do(kind):
+    """The two are multiplied in different ways."""
+    dice = np.random.default_rng(5)
+    features = dice.random((300, 24), dtype=np.float32)
+    reference = fit_reference(features, np.arange(300) % 7, bank_size=200, seed=1)
+    logits = np.zeros((60, 7), np.float32)
+    many = score(kind, logits, features[:60], reference, 10)
+    few = [
+        score(kind, logits[i : i + 3], features[i : i + 3], reference, 10) for i in range(0, 60, 3)
+    ]
+    np.testing.assert_allclose(np.concatenate(few), many, rtol=1e-4)
