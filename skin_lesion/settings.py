@@ -479,6 +479,8 @@ class ServeConfig(Settings):
         upload_seconds: Longest that a request may take to arrive.
         predict_seconds: Longest that a request may wait for its answer after that.
         retry_after_seconds: What a client that was turned away is told to wait.
+        keep_alive_seconds: How long an idle connection is kept; longer than any client or proxy keeps
+            one, since who closes first may close on a request that is on its way.
         drain_seconds: Longest that a server told to stop goes on with the requests it has.
         store: How the model in production is followed.
     """
@@ -500,6 +502,7 @@ class ServeConfig(Settings):
     upload_seconds: float = Field(default=30.0, gt=0.0)
     predict_seconds: float = Field(default=60.0, gt=0.0)
     retry_after_seconds: int = Field(default=2, ge=1)
+    keep_alive_seconds: int = Field(default=75, ge=1)
     drain_seconds: int = Field(default=30, ge=1)
     store: ModelStoreConfig = ModelStoreConfig()
 
@@ -540,7 +543,8 @@ class BatchConfig(Settings):
         workers: How many work at a time; 0 means one a core, of this machine or of the cluster.
         threads: Inference threads of each worker; 0 shares the cores out evenly among the
             processes of this machine, and means one on a cluster.
-        address: Ray cluster to join, such as `10.0.0.7:6379`; None starts one on this machine.
+        address: Ray cluster to join, such as `10.0.0.7:6379`; None starts one on this machine. Only
+            for the engine `ray`.
         on_change: What happens where the output was begun with another model or another source:
             `refuse` stops with the reason, `afresh` discards it and starts again.
         suffixes: Files of a folder, zip or S3 prefix that count as pictures, in lower case; a CSV
@@ -569,6 +573,20 @@ class BatchConfig(Settings):
     max_crashes: int = Field(default=10, ge=0)
     max_file_bytes: int = Field(default=IngestConfig().max_file_bytes, ge=1)
     max_archive_bytes: int = Field(default=IngestConfig().max_archive_bytes, ge=1)
+
+    @model_validator(mode="after")
+    def _asks_for_one_engine(self) -> Self:
+        if self.address is not None and self.engine != "ray":
+            raise ValueError(
+                f"address is {self.address!r}, but engine is {self.engine!r}; only `ray` has one"
+            )
+        if not self.suffixes or not all(
+            s.startswith(".") and s == s.lower() for s in self.suffixes
+        ):
+            raise ValueError(
+                f"suffixes is {self.suffixes!r}; expected endings such as '.jpg', in lower case"
+            )
+        return self
 
 
 class RegistryConfig(Settings):

@@ -26,5 +26,6 @@ def score(
     """Score every picture of a source with a registered model, or go on where that was stopped."""
     use_registry()
     result = score_batch(source, Path(output), model, config, Spaced(log.info))
-    log_metadata({"output": str(result.path), **result.summary.model.model_dump(mode="json")})
+    model_facts = result.summary.model.model_dump(mode="json", exclude_none=True)
+    log_metadata({"output": str(result.path), **model_facts})
     return result

@@ -51,6 +51,7 @@ class Job(BaseModel):
         inputs: How many.
         left_out: Files of the source that do not count as pictures.
         shard_size: How many make a shard.
+        max_file_bytes: Larger pictures are refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +65,7 @@ class Job(BaseModel):
     inputs: int
     left_out: int
     shard_size: int
+    max_file_bytes: int
 
     @property
     def shards(self) -> int:
@@ -74,7 +76,7 @@ class Job(BaseModel):
     def key(self) -> str:
         """SHA-256 of all that decides about the table."""
         deciding = [self.layout, self.library, self.columns, self.model.bundle_hash]
-        text = json.dumps([*deciding, self.source_fingerprint])
+        text = json.dumps([*deciding, self.source_fingerprint, self.max_file_bytes])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def differences(self, other: "Job") -> list[str]:
@@ -88,12 +90,20 @@ class Job(BaseModel):
                 f"{other.source} with {other.inputs}"
                 + ("; some of them changed" if self.inputs == other.inputs else "")
             )
+        if self.max_file_bytes != other.max_file_bytes:
+            found.append(
+                f"max_file_bytes was {self.max_file_bytes} and now is {other.max_file_bytes}"
+            )
         if (self.layout, self.library, self.columns) != (
             other.layout,
             other.library,
             other.columns,
         ):
-            found.append(f"the library was {self.library} and now is {other.library}")
+            found.append(
+                f"the library was {self.library} and now is {other.library}, with other columns"
+                if self.columns != other.columns
+                else f"the library was {self.library} and now is {other.library}"
+            )
         return found
 
 
@@ -183,6 +193,7 @@ class State:
             inputs=len(listing.inputs),
             left_out=listing.left_out,
             shard_size=config.shard_size,
+            max_file_bytes=config.max_file_bytes,
         )
         begun = self._begun()
         if begun is not None:

@@ -145,6 +145,21 @@ def test_another_source_is_refused_unless_it_may_start_afresh(pictures: Path, sc
     assert len(rows_of(score(pictures, on_change="afresh"))) == 11
 
 
+def test_other_limits_and_another_library_are_refused_too(
+    pictures: Path, score: Score, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score(pictures)
+    with pytest.raises(ValueError, match=r"max_file_bytes was .* and now is 1000"):
+        score(pictures, max_file_bytes=1000)
+    job = pictures.parent / "out" / ".batch" / "job.json"
+    job.write_text(job.read_text().replace('"library": "', '"library": "9.'))
+    with pytest.raises(ValueError, match=r"the library was 9\."):
+        score(pictures)
+    job.write_text(job.read_text()[:50])
+    with pytest.raises(ValueError, match="damaged"):
+        score(pictures)
+
+
 def test_another_model_is_refused_unless_it_may_start_afresh(
     pictures: Path, tmp_path: Path, score: Score, small_world: Any
 ) -> None:
