@@ -95,6 +95,7 @@ def main() -> None:
         server_header=False,
         ssl_certfile=config.tls_certificate,
         ssl_keyfile=config.tls_key,
+        timeout_keep_alive=config.keep_alive_seconds,
         timeout_graceful_shutdown=config.drain_seconds,
     )
 

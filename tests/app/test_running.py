@@ -172,7 +172,7 @@ def test_promotions_under_load_fail_no_request_and_mix_no_answers(
         wait_for(lambda: is_ready(address))
         answers = asyncio.run(under_load(address, pictures, registry))
     registry.promote(1)
-    assert [status for status, _ in answers] == [200] * REQUESTS_A_SECOND * SECONDS
+    assert Counter(status for status, _ in answers) == {200: REQUESTS_A_SECOND * SECONDS}
     counted: Counter[int] = Counter()
     for _, answer in answers:
         version = answer["model"]["version"]
@@ -187,14 +187,17 @@ def test_promotions_under_load_fail_no_request_and_mix_no_answers(
 
 async def under_load(
     address: str, pictures: list[bytes], registry: Registry
-) -> list[tuple[int, dict[str, Any]]]:
+) -> list[tuple[int | str, dict[str, Any]]]:
     """Send requests at a steady rate, whatever becomes of them, while the alias moves to and fro."""
     async with httpx.AsyncClient(timeout=120, limits=httpx.Limits(max_connections=200)) as client:
 
-        async def ask(number: int) -> tuple[int, dict[str, Any]]:
+        async def ask(number: int) -> tuple[int | str, dict[str, Any]]:
             await asyncio.sleep(number / REQUESTS_A_SECOND)
             files = sent(*pictures[: 1 + number % 4])
-            response = await client.post(f"{address}/v1/predict", files=files)
+            try:
+                response = await client.post(f"{address}/v1/predict", files=files)
+            except httpx.TransportError as error:
+                return repr(error), {}
             return response.status_code, response.json()
 
         async def promote() -> None:
