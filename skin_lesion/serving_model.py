@@ -85,11 +85,15 @@ class ServingModel:
             raise RuntimeError(
                 "precision is 'bfloat16', and this processor cannot compute in it; take 'float32'"
             )
-        # The hint matters: newer CPUs would silently compute in bfloat16 and give other figures.
-        hints: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": _HINTS[precision]}
+        hints: dict[str, str | int] = {
+            # It matters: newer CPUs would silently compute in bfloat16 and give other figures.
+            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+            # A thread pinned to a core that another process keeps waits, and the others wait for
+            # it. On a free machine pinning gained nothing; on a busy one it doubled the time.
+            "ENABLE_CPU_PINNING": False,
+        }
         if threads is not None:
-            # Pinned threads of two processes could come to share one core and leave others idle.
-            hints |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+            hints["INFERENCE_NUM_THREADS"] = threads
         compiled = Core().compile_model(bundle.serving_path, "CPU", hints)
         names = {name for output in compiled.outputs for name in output.get_names()}
         shape = list(compiled.input(0).get_partial_shape())[1:]
