@@ -16,6 +16,7 @@ from skin_lesion.modeling.train import WarmupModel
 from skin_lesion.settings import BackboneConfig
 
 _MODEL = "model.keras"
+_GRAPH = "config.json"
 
 
 class WarmupModelMaterializer(FileMaterializer):
@@ -46,7 +47,10 @@ class WarmupModelMaterializer(FileMaterializer):
             # `metadata.json` holds the time of saving.
             for name in sorted(set(archive.namelist()) - {"metadata.json"}):
                 with archive.open(name) as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
+                    if name == _GRAPH:
+                        digest.update(_without_addresses(file.read()))
+                    else:
+                        digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
 
     def extract_metadata(self, data: WarmupModel) -> dict[str, MetadataType]:
@@ -74,3 +78,18 @@ def _facts(data: WarmupModel) -> dict[str, Any]:
         "pretrained_on": data.pretrained_on,
         "epochs": data.epochs,
     }
+
+
+def _without_addresses(graph: bytes) -> bytes:
+    """The graph with shared objects numbered as they come.
+
+    Keras numbers them by their address in memory, which is another one in every process.
+    """
+    order: dict[Any, int] = {}
+
+    def numbered(values: dict[str, Any]) -> dict[str, Any]:
+        if (address := values.get("shared_object_id")) is not None:
+            values["shared_object_id"] = order.setdefault(address, len(order))
+        return values
+
+    return json.dumps(json.loads(graph, object_hook=numbered), sort_keys=True).encode()

@@ -9,8 +9,8 @@ from enum import StrEnum
 TRAINING = frozenset({"warmup_train", "finetune_train"})
 _WIDTH = 100
 _UNLESS_CACHED = (
-    "  runs unless cached: where all that it reads comes out equal, the cache serves it; --no-cache\n"
-    "  executes it all the same."
+    "  runs unless cached: where its code is unchanged and all that it reads comes out equal, the\n"
+    "  cache serves it; --no-cache executes it all the same."
 )
 
 

@@ -82,10 +82,10 @@ def test_the_table_has_a_row_for_every_step_with_its_reason() -> None:
     wish = Wish("warmup_train", notes={"evaluate": ["resamples: 2000 -> 300"]})
     lines = table(plan_steps(wish, wiring())).splitlines()
     starts = [line.split()[0] for line in lines if line[2:3].strip()]
-    assert starts == ["step", *STEPS, "runs", "executes"]
+    assert starts == ["step", *STEPS, "runs", "cache"]
     assert any("depends on finetune_train; resamples: 2000 -> 300" in line for line in lines)
     assert all(len(line) <= 100 for line in lines)
-    assert "--no-cache" in lines[-2]
+    assert "--no-cache" in lines[-1]
 
 
 def test_the_cache_is_not_mentioned_where_it_has_no_say() -> None:
