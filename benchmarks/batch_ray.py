@@ -57,7 +57,9 @@ def main() -> int:
         cluster.wait_for_nodes()
         # The second shares the connection of the first.
         two, one = (
-            RayEngine(model, BatchConfig(workers=n, threads=1, address=cluster.address))
+            RayEngine(
+                model, BatchConfig(engine="ray", workers=n, threads=1, address=cluster.address)
+            )
             for n in (0, 1)
         )
         sides = {
