@@ -1,5 +1,6 @@
 """What is in production, as text and as JSON: MLflow's registry and its mirror in ZenML together."""
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -40,7 +41,8 @@ def look(*, look_inside: bool = True) -> LifeCycle:
         look_inside: Whether the files of the version in production are fetched and tried.
     """
     state, mirror = registry.status(look_inside=look_inside), mirrored()
-    lag = mirror_disagreement(state.champion, mirror)
+    champion = next((one for one in state.versions if one.version == state.champion), None)
+    lag = mirror_disagreement(champion, mirror)
     return LifeCycle(state, mirror, (*state.disagreements, *([lag] if lag else [])))
 
 
@@ -52,8 +54,7 @@ def mend(user: str) -> list[str]:
 
 def move_mirror() -> list[str]:
     """Let the mirror follow what is in production now; what was done, as a sentence or none."""
-    champion = registry.champion()
-    moved = follow(champion.version if champion else None)
+    moved = follow(registry.champion())
     return [moved] if moved else []
 
 
@@ -129,7 +130,8 @@ def _versions(state: RegistryState) -> Iterator[str]:
     for version in reversed(state.versions):
         yield _version(version, state)
         if failed := version.tags.get("gate_failed"):
-            yield f"{'':>11}failed: {failed.replace(',', ', ')}"
+            words = f"failed: {failed.replace(',', ', ')}"
+            yield textwrap.fill(words, 100, initial_indent=" " * 11, subsequent_indent=" " * 19)
 
 
 def _version(version: RegisteredVersion, state: RegistryState) -> str:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from zenml.client import Client
 from zenml.enums import ModelStages
 
-from skin_lesion.registry import MODEL_NAME, Disagreement
+from skin_lesion.registry import MODEL_NAME, Disagreement, RegisteredVersion
 
 if TYPE_CHECKING:
     from zenml.models import ModelVersionResponse
 
-_MODEL, _VERSION = "mlflow_model", "mlflow_version"
+_VERSION, _URI = "mlflow_version", "mlflow_uri"
 _PAGE = 100
 
 
@@ -28,27 +28,33 @@ class Mirror:
     Attributes:
         zenml_version: Number of ZenML's version; None where none is in that stage.
         mlflow_version: The version in MLflow that it belongs to; None where it names none.
+        mlflow_uri: Address of that one. Unlike the number it is never given twice, not even after
+            MLflow's database was made anew.
     """
 
     zenml_version: int | None = None
     mlflow_version: int | None = None
+    mlflow_uri: str | None = None
 
 
 def mirrored(name: str = MODEL_NAME) -> Mirror:
     """Look into the mirror."""
     for version in _versions(name):
         if version.stage == ModelStages.PRODUCTION:
-            return Mirror(version.number, _linked(version, name))
+            number = version.run_metadata.get(_VERSION)
+            return Mirror(
+                version.number, None if number is None else int(str(number)), _uri(version)
+            )
     return Mirror()
 
 
 def mirror_disagreement(
-    champion: int | None, mirror: Mirror, name: str = MODEL_NAME
+    champion: RegisteredVersion | None, mirror: Mirror, name: str = MODEL_NAME
 ) -> Disagreement | None:
     """What is wrong with the mirror; None where it shows what is in production.
 
     Args:
-        champion: Number of the version in production, in MLflow.
+        champion: The version in production, in MLflow; None where nothing is.
         mirror: What ZenML says.
         name: Registered model.
     """
@@ -56,26 +62,26 @@ def mirror_disagreement(
         if champion is None or _newest_linked(champion, name) is None:
             return None  # there is nothing that could be shown
         shows = "shows no version"
-    elif champion is not None and mirror.mlflow_version == champion:
+    elif champion is not None and mirror.mlflow_uri == champion.uri:
         return None
     elif mirror.mlflow_version is None:
         shows = f"shows its version {mirror.zenml_version}, which belongs to no version of MLflow"
     else:
         shows = (
             f"shows its version {mirror.zenml_version}, which belongs to version "
-            f"{mirror.mlflow_version} of MLflow"
+            f"{mirror.mlflow_version} ({mirror.mlflow_uri}) of MLflow"
         )
-    should = f"version {champion}" if champion is not None else "nothing"
+    should = f"version {champion.version}" if champion is not None else "nothing"
     return Disagreement(
         code="mirror", text=f"ZenML's stage 'production' {shows}; {should} is in production."
     )
 
 
-def follow(champion: int | None, name: str = MODEL_NAME) -> str | None:
+def follow(champion: RegisteredVersion | None, name: str = MODEL_NAME) -> str | None:
     """Make the mirror show what is in production.
 
     Args:
-        champion: Number of the version in production, in MLflow; None where nothing is.
+        champion: The version in production, in MLflow; None where nothing is.
         name: Registered model.
 
     Returns:
@@ -95,16 +101,14 @@ def follow(champion: int | None, name: str = MODEL_NAME) -> str | None:
     return f"ZenML's version {mirror.zenml_version} moved from 'production' to 'archived'."
 
 
-def _newest_linked(number: int, name: str) -> "ModelVersionResponse | None":
-    return next((one for one in _versions(name) if _linked(one, name) == number), None)
+def _newest_linked(champion: RegisteredVersion, name: str) -> "ModelVersionResponse | None":
+    return next((one for one in _versions(name) if _uri(one) == champion.uri), None)
 
 
-def _linked(version: "ModelVersionResponse", name: str) -> int | None:
-    """The version in MLflow that one of ZenML belongs to."""
-    metadata = version.run_metadata
-    if metadata.get(_MODEL) != name or _VERSION not in metadata:
-        return None
-    return int(str(metadata[_VERSION]))
+def _uri(version: "ModelVersionResponse") -> str | None:
+    """Address of the version in MLflow that one of ZenML belongs to."""
+    uri = version.run_metadata.get(_URI)
+    return None if uri is None else str(uri)
 
 
 def _versions(name: str) -> "Iterator[ModelVersionResponse]":

@@ -7,22 +7,20 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pytest
+import yaml
 
 from pipelines.cli import main
-from skin_lesion.registry import MODEL_NAME
+from skin_lesion.registry import MODEL_NAME, find_version
 
 pytestmark = pytest.mark.slow
 
-EASY = {
-    "min_macro_f1": 0, "min_balanced_accuracy": 0, "min_melanoma_auc": 0, "max_ece": 1,
-    "min_melanoma_sensitivity": 0, "min_worst_subgroup_auc": 0,
-}  # fmt: skip
 # What is measured beyond the figures is held by other tests.
 QUICK = {
     "resamples": 100, "outlier_crops": 100, "robustness_images": 0, "explained_images": 0,
@@ -44,24 +42,59 @@ promote(sys.argv[1], user="Ann", reason="killed half-way")
 
 
 @pytest.fixture(scope="module")
-def better(workplace: Any) -> Iterator[int]:
-    """The version that passes its gates."""
-    uri = f"sqlite:///{workplace.folder / '.work/store/mlflow.db'}"
-    before = mlflow.get_tracking_uri()
+def place(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Path]:
+    """A stack of its own: other tests are to find nothing in production."""
+    from zenml.client import Client
+    from zenml.utils import source_utils
+
+    from pipelines.stacks import set_up_stack
+
+    folder = tmp_path_factory.mktemp("life_cycle")
+    description = yaml.safe_load((root / "configs" / "stacks" / "local.yaml").read_text())
+    description["stack_name"] = "life-cycle"
+    for component in description["components"].values():
+        component["name"] = "life-cycle"
+    (folder / "stack.yaml").write_text(yaml.safe_dump(description))
+    uri = f"sqlite:///{folder / '.work/store/mlflow.db'}"
+    active, before = Client().active_stack_model.name, mlflow.get_tracking_uri()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", uri)
-        version = workplace.run(register=EASY, evaluate=QUICK).outputs["registered_version"].load()
-        mlflow.set_tracking_uri(uri)
-        yield version.version
+        source_utils.set_custom_source_root(str(root))
+        set_up_stack(folder / "stack.yaml", folder)
+        yield folder
+        source_utils.set_custom_source_root(None)
+    Client().activate_stack(active)
     mlflow.set_tracking_uri(before)
 
 
-@pytest.fixture(scope="module")
-def worse(workplace: Any, better: int) -> int:
-    """The version that fails them."""
-    run = workplace.run(finetune_train={"epochs": 1}, evaluate=QUICK)
+def train(place: Path, root: Path, epochs: int | None) -> int:
+    """Number of the version that the demo registers, with all its epochs or with fewer."""
+    from zenml.client import Client
+
+    from pipelines.training import training_pipeline
+
+    config = yaml.safe_load((root / "configs" / "demo.yaml").read_text())
+    config["steps"]["evaluate"] = {"parameters": {"config": QUICK}}
+    if epochs is not None:
+        for step in ("warmup_train", "finetune_train"):
+            config["steps"][step]["parameters"]["config"] |= {"epochs": epochs, "rise_epochs": 0}
+    (place / "config.yaml").write_text(yaml.safe_dump(config))
+    run = training_pipeline.with_options(config_path=str(place / "config.yaml"))()
+    steps = Client().get_pipeline_run(run.id).steps
     mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
-    return int(run.outputs["registered_version"].load().version)
+    return int(steps["register"].outputs["registered_version"][0].load().version)
+
+
+@pytest.fixture(scope="module")
+def better(place: Path, root: Path) -> int:
+    """The version that passes its gates."""
+    return train(place, root, None)
+
+
+@pytest.fixture(scope="module")
+def worse(place: Path, root: Path, better: int) -> int:
+    """The version that fails them."""
+    return train(place, root, 1)
 
 
 def command(*words: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -82,6 +115,18 @@ def stock(*words: object) -> None:
     """A command of ZenML itself, in a process of its own."""
     zenml = Path(sys.executable).with_name("zenml")
     subprocess.run([str(zenml), *map(str, words)], check=True, capture_output=True, text=True)
+
+
+def of_zenml(version: int) -> int:
+    """Number of ZenML's version that belongs to one of MLflow."""
+    from zenml.client import Client
+
+    uri = find_version(version).uri
+    return next(
+        int(one.number)
+        for one in Client().list_model_versions(model=MODEL_NAME, hydrate=True, size=100)
+        if one.run_metadata.get("mlflow_uri") == uri
+    )
 
 
 def codes(found: dict[str, Any]) -> set[str]:
@@ -128,13 +173,17 @@ def test_the_better_one_goes_into_production_and_the_mirror_follows(better, caps
     assert found["changes"][-1]["reason"] == "the first"
 
 
-def test_what_is_in_production_answers(workplace, better) -> None:
+def test_what_is_in_production_answers(better) -> None:
     import pandas as pd
 
-    picture = next(workplace.data.rglob("*.jpg")).read_bytes()
+    from skin_lesion.registry import input_example, open_bundle
+
     model = mlflow.pyfunc.load_model(f"models:/{MODEL_NAME}@champion")
-    answer = model.predict(pd.DataFrame({"image": [picture]}))
-    assert answer["status"][0] in ("ok", "cannot_assess")
+    with tempfile.TemporaryDirectory() as folder:
+        picture = input_example(open_bundle("champion", Path(folder)))
+    answer = model.predict(pd.concat([picture, pd.DataFrame({"image": [b"none"]})]))
+    assert answer["status"].iloc[0] in ("ok", "cannot_assess")
+    assert answer["status"].iloc[1] == "unreadable"
 
 
 def test_an_override_is_recorded_and_a_rollback_undoes_it(better, worse, capsys) -> None:
@@ -172,14 +221,7 @@ def test_the_stock_command_of_the_model_registry_is_noticed_and_taken_as_the_tru
 def test_the_stock_command_of_the_model_control_plane_moves_the_mirror_alone(
     better, worse, capsys
 ) -> None:
-    from zenml.client import Client
-
-    other = next(
-        version.number
-        for version in Client().list_model_versions(model=MODEL_NAME, hydrate=True)
-        if version.run_metadata["mlflow_version"] == worse
-    )
-    stock("model", "version", "update", MODEL_NAME, other, "-s", "production", "--force")
+    stock("model", "version", "update", MODEL_NAME, of_zenml(worse), "-s", "production", "--force")
     found = status(capsys)
     assert codes(found) == {"mirror"}
     assert found["champion"] == better
@@ -212,9 +254,9 @@ def test_the_status_for_people_names_all_of_it(better, worse, capsys) -> None:
     assert "killed half-way [given up]" in said
 
 
-def test_the_status_for_programs_is_nothing_but_json(better, root) -> None:
+def test_the_status_for_programs_is_nothing_but_json(worse, root) -> None:
     """Not even while ZenML has something to say: here the mirror is moved."""
-    stock("model", "version", "update", MODEL_NAME, 2, "-s", "production", "--force")
+    stock("model", "version", "update", MODEL_NAME, of_zenml(worse), "-s", "production", "--force")
     finished = subprocess.run(
         [sys.executable, "-m", "pipelines.cli", "status", "--json", "--quick", "--repair"],
         cwd=root, capture_output=True, text=True, check=False,

@@ -40,7 +40,7 @@ def life_cycle(*disagreements: Disagreement) -> LifeCycle:
         changes=(Recorded(change=CHANGE, state="done", run_id="r"),),
         disagreements=disagreements,
     )
-    return LifeCycle(state, Mirror(5, 2), disagreements)
+    return LifeCycle(state, Mirror(5, 2, "models:/m-2"), disagreements)
 
 
 LAG = Disagreement(code="mirror", text="The mirror shows another.")
@@ -86,7 +86,9 @@ def test_an_empty_registry_is_put_into_words() -> None:
 def test_the_json_holds_the_same_for_programs() -> None:
     found = json.loads(json.dumps(as_json(life_cycle(LAG))))
     assert (found["agree"], found["champion"], found["previous"]) == (False, 2, None)
-    assert found["mirror"] == {"zenml_version": 5, "mlflow_version": 2}
+    assert found["mirror"] == {
+        "zenml_version": 5, "mlflow_version": 2, "mlflow_uri": "models:/m-2",
+    }  # fmt: skip
     assert found["versions"][1]["gate_failed"] == ["ece", "macro_f1"]
     assert found["versions"][1]["test"] == {"macro_f1": 0.7123}
     assert found["versions"][0]["gate"] is None
