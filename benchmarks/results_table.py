@@ -55,6 +55,7 @@ class Language:
         compared: The same about the baselines.
         rows: (field of the report, words).
         classes: Heading of the table of classes.
+        uncalibrated: What stands for the calibration errors where no calibration was better.
         evidence_head: Heading of the table of evidence.
         evidence: (name in the record, words).
         benchmarks: Heading of the table of benchmarks.
@@ -73,6 +74,7 @@ class Language:
     compared: str
     rows: tuple[tuple[str, str], ...]
     classes: tuple[str, ...]
+    uncalibrated: str
     evidence_head: tuple[str, str, str]
     evidence: tuple[tuple[str, str], ...]
     benchmarks: tuple[str, ...]
@@ -112,6 +114,7 @@ ENGLISH = Language(
         ("ece", "Calibration error (ECE)"),
     ),
     classes=("Class (test)", "Images", "Precision", "Recall", "F1", "AUC"),
+    uncalibrated="Calibration error (ECE); no calibration did better than the plain softmax",
     evidence_head=("On the test split, everything frozen on validation", "Figure", "95 % interval"),
     evidence=(
         ("lesions.melanoma_auc", "Melanoma AUC, one picture a lesion"),
@@ -123,8 +126,8 @@ ENGLISH = Language(
             "Melanoma, frozen for 95 % sensitivity: sensitivity (lesions)",
         ),
         ("melanoma_sensitivity_95.specificity", "… specificity (lesions)"),
-        ("melanoma_sensitivity_95.ppv", "… PPV at this prevalence"),
-        ("melanoma_sensitivity_95.npv", "… NPV"),
+        ("melanoma_sensitivity_95.ppv", "… PPV at this prevalence (images)"),
+        ("melanoma_sensitivity_95.npv", "… NPV (images)"),
         (
             "malignant_sensitivity_95.sensitivity",
             "Malignant, frozen for 95 % sensitivity: sensitivity (lesions)",
@@ -147,6 +150,9 @@ ENGLISH = Language(
         "latency.heat_map": ("Time of the Predictor with a heat-map / without", "≤"),
         "latency.tf_function": ("Time of a compiled `tf.function` / the Predictor", "≥"),
         "latency.eager": ("Time of the Keras model called directly / the Predictor", "≥"),
+        "batch": ("Pictures/s of a process a core / cores × one process on one thread", "≥"),
+        "batch_ray": ("Pictures/s of two Ray workers / one", "≥"),
+        "serving": ("Time of an answer over HTTP / of the same model behind a pipe", "≤"),
     },
 )
 SPANISH = Language(
@@ -182,6 +188,7 @@ SPANISH = Language(
         ("ece", "Error de calibración (ECE)"),
     ),
     classes=("Clase (prueba)", "Imágenes", "Precisión", "Sensibilidad", "F1", "AUC"),
+    uncalibrated="Error de calibración (ECE); ninguna calibración superó al softmax simple",
     evidence_head=(
         "En la partición de prueba, todo fijado en validación",
         "Cifra",
@@ -197,8 +204,8 @@ SPANISH = Language(
             "Melanoma, fijado para una sensibilidad del 95 %: sensibilidad (lesiones)",
         ),
         ("melanoma_sensitivity_95.specificity", "… especificidad (lesiones)"),
-        ("melanoma_sensitivity_95.ppv", "… VPP con esta prevalencia"),
-        ("melanoma_sensitivity_95.npv", "… VPN"),
+        ("melanoma_sensitivity_95.ppv", "… VPP con esta prevalencia (imágenes)"),
+        ("melanoma_sensitivity_95.npv", "… VPN (imágenes)"),
         (
             "malignant_sensitivity_95.sensitivity",
             "Maligno, fijado para una sensibilidad del 95 %: sensibilidad (lesiones)",
@@ -221,6 +228,9 @@ SPANISH = Language(
         "latency.heat_map": ("Tiempo del Predictor con mapa de calor / sin él", "≤"),
         "latency.tf_function": ("Tiempo de una `tf.function` compilada / el Predictor", "≥"),
         "latency.eager": ("Tiempo del modelo Keras llamado sin más / el Predictor", "≥"),
+        "batch": ("Imágenes/s de un proceso por núcleo / núcleos × un proceso de un hilo", "≥"),
+        "batch_ray": ("Imágenes/s de dos trabajadores de Ray / uno", "≥"),
+        "serving": ("Tiempo de una respuesta por HTTP / del mismo modelo tras una tubería", "≤"),
     },
 )
 
@@ -277,9 +287,15 @@ def evidence(result: Recorded, language: Language) -> list[str]:
     """What a clinician asks for first; nothing where the run was recorded without it."""
     if result.evidence is None:
         return []
+    plain = result.report["freezing"]["calibration"]["method"] == "none"
+    named = [
+        (name, language.uncalibrated if plain and name == "ece" else words)
+        for name, words in language.evidence
+        if not (plain and name == "ece_before")  # it is the same figure
+    ]
     rows = [
         (words, number(found.value), f"{number(found.ci_low)}–{number(found.ci_high)}")
-        for name, words in language.evidence
+        for name, words in named
         if (found := result.evidence.get(name)) is not None
     ]
     return [*table(language.evidence_head, rows), ""]

@@ -34,9 +34,20 @@ def describe(found: VersionComparison) -> str:
             ),
             "",
             "Lower is better for Brier score, log-likelihood and calibration error. The p-values",
-            "are two-sided and not corrected for the number of figures.",
+            "are two-sided and not corrected for the number of figures. A difference in calibration",
+            "error has no interval that could be relied on: the log-likelihood tells more.",
+            *_thin(found.comparison.thin_classes),
         ]
     )
+
+
+def _thin(classes: tuple[str, ...]) -> list[str]:
+    if not classes:
+        return []
+    return [
+        f"Of {', '.join(classes)} there are so few lesions that many resamples lack them: the intervals",
+        "of means over classes say little about these.",
+    ]
 
 
 def _row(name: str, figure: Difference, found: VersionComparison) -> str:

@@ -295,8 +295,8 @@ class EvaluateConfig(Settings):
         resamples: Bootstrap resamples over lesions, for every 95 % interval.
         calibration_folds: Lesion-grouped folds for whatever is fitted on validation.
         calibration_bins: Equal-mass bins of reliability diagrams and of the calibration error.
-        calibration_tolerated_loss: Balanced accuracy that a calibrator which changes answers may
-            cost; one that costs more, beyond its standard error, is not chosen.
+        calibration_tolerated_loss: Balanced accuracy, or recall of melanoma, that a calibrator which
+            changes answers may cost; one that costs more is not chosen.
         acceptance: Share of the validation images that the gates for quality and for likeness to
             the training pictures accept together.
         quality_share: Share of what they refuse that the gate for quality may refuse.

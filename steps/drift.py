@@ -9,7 +9,7 @@ from zenml.logger import get_logger
 from zenml.types import HTMLString
 
 from skin_lesion.batch.result import BatchResult
-from skin_lesion.drift.compare import DriftReport, compare
+from skin_lesion.drift.compare import DriftReport, compare, without_reference
 from skin_lesion.drift.lookup import bundle_that_answered, reference_in
 from skin_lesion.drift.page import render
 from skin_lesion.drift.tables import read_predictions
@@ -29,8 +29,12 @@ def drift(
     with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
         named = model if Path(model).is_dir() else None  # else the table names the version
         bundle = bundle_that_answered(predictions, named, Path(folder))
-        reference = reference_in(bundle)
-    report = compare(reference.table, predictions, config, data=batch.summary.source)
+        source = batch.summary.source
+        # Scoring is done by now: an older model is no reason to call the run failed.
+        if bundle.drift_path is None:
+            report = without_reference(predictions, config, data=source)
+        else:
+            report = compare(reference_in(bundle).table, predictions, config, data=source)
     log_metadata({"drift": report.verdict, "changes": report.to_lines()})
     for line in report.to_lines():
         log.warning(line) if report.verdict == "drift" else log.info(line)

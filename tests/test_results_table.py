@@ -201,7 +201,8 @@ def test_all_evidence_is_named_and_shown_with_its_interval(
     script: ModuleType, recording: ModuleType, language: str
 ) -> None:
     words, evidence = getattr(script, language), recording.evidence_of(summary())
-    text = script.section(result(script).model_copy(update={"evidence": evidence}), words)
+    kept = result(script).model_copy(update={"evidence": evidence})
+    text = script.section(kept, words)
     known = {name for name, _ in words.evidence}
     # The points for 90 % and for referral are in the report, which has room for them.
     assert {"ece", "outliers.auroc", "deletion.better"} <= known & set(evidence)
@@ -209,6 +210,10 @@ def test_all_evidence_is_named_and_shown_with_its_interval(
         figure = evidence[name]
         ends = (script.number(figure.ci_low), script.number(figure.ci_high))
         assert f"| {title} | {script.number(figure.value)} | {ends[0]}–{ends[1]} |" in text
+    kept.report["freezing"]["calibration"]["method"] = "none"
+    text = script.section(kept, words)
+    assert words.uncalibrated in text
+    assert dict(words.evidence)["ece_before"] not in text
 
 
 def test_a_model_that_other_code_trained_is_refused(recording: ModuleType) -> None:

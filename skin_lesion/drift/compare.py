@@ -22,10 +22,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Level = Literal["none", "watch", "drift"]
-Verdict = Literal["none", "watch", "drift", "too_few"]
+Verdict = Literal["none", "watch", "drift", "too_few", "not_compared"]
 LEVELS: tuple[Level, ...] = ("none", "watch", "drift")
 # What a process that compares ends with; 1 and 2 are taken by errors and wrong arguments.
-EXIT_CODES: dict[Verdict, int] = {"none": 0, "watch": 10, "drift": 11, "too_few": 12}
+EXIT_CODES: dict[Verdict, int] = {
+    "none": 0,
+    "watch": 10,
+    "drift": 11,
+    "too_few": 12,
+    "not_compared": 13,
+}
 # Half a picture in every bin keeps the logarithm of an empty one finite.
 _HALF = 0.5
 
@@ -68,7 +74,7 @@ class DriftReport(Figures):
 
     Attributes:
         verdict: The highest level of any feature, or `too_few` where either side is too small to
-            tell.
+            tell, or `not_compared` where the model came without a reference.
         data: Name of the batch, as it was given.
         model_version: Model that answered, as the predictions name it.
         bundle_hash: Its bundle, likewise.
@@ -105,6 +111,8 @@ class DriftReport(Figures):
             "drift": "DRIFT",
             "too_few": f"too few pictures to tell: {self.n_batch} beside {self.n_reference}, and "
             f"{self.limits.min_images} are needed of each",
+            "not_compared": "not compared: the model was registered without its answers on the "
+            "validation pictures",
         }[self.verdict]
         return [
             f"{self.data}: {words} ({self.n_batch} pictures beside {self.n_reference})",
@@ -162,6 +170,24 @@ def compare(
     )
 
 
+def without_reference(batch: "pd.DataFrame", limits: DriftConfig, *, data: str) -> DriftReport:
+    """What there is to say where the model came without a reference.
+
+    Raises:
+        ValueError: The batch was answered by more than one model.
+    """
+    return DriftReport(
+        verdict="not_compared",
+        data=data,
+        model_version=_the_one(batch, "model_version"),
+        bundle_hash=_the_one(batch, "bundle_hash"),
+        n_reference=0,
+        n_batch=len(batch),
+        features=(),
+        limits=limits,
+    )
+
+
 def stability_index(reference: NDArray[np.integer], batch: NDArray[np.integer]) -> float:
     """Population stability index of two histograms over the same bins.
 
@@ -209,7 +235,9 @@ def _measure(
 def _numbers(then: "pd.Series", now: "pd.Series", limits: DriftConfig) -> dict[str, object]:
     from scipy.stats import ks_2samp
 
-    before, after = then.to_numpy(np.float64), now.to_numpy(np.float64)
+    # The reference is kept in single precision: both sides are compared in it, or equal ratios of
+    # sides, such as 4 to 3, would lie in different bins.
+    before, after = (side.to_numpy(np.float32).astype(np.float64) for side in (then, now))
     if not len(before) or not len(after):
         return {"bins": (), "reference": (), "batch": ()}
     # Bins that hold equally many pictures of the reference, where equal values share one, and a bin
@@ -233,7 +261,8 @@ def _numbers(then: "pd.Series", now: "pd.Series", limits: DriftConfig) -> dict[s
         "reference_median": float(np.median(before)),
         "batch_median": float(np.median(after)),
         "psi": stability_index(*counts),
-        "p_value": float(ks_2samp(before, after).pvalue),
+        # The exact distribution is not for values that occur more than once.
+        "p_value": float(ks_2samp(before, after, method="asymp").pvalue),
     }
 
 

@@ -18,6 +18,7 @@ _VERDICTS: dict[Verdict, tuple[str, str]] = {
     "watch": ("look", "Some change: watch it"),
     "drift": ("bad", "Drift"),
     "too_few": ("look", "Too few pictures to tell"),
+    "not_compared": ("look", "Not compared"),
 }
 _LEVELS: dict[Level, tuple[str, str]] = {
     "none": ("good", "unchanged"),
@@ -30,6 +31,8 @@ _ADVICE: dict[Verdict, str] = {
     "drift": "What the model was shown to be worth on its test split need not hold for these "
     "pictures. Look at some of them, find out what is new (camera, light, compression, patients), "
     "and measure the model on labelled pictures of this kind with skin-lesion evaluate.",
+    "not_compared": "The model was registered before its answers on the validation pictures were kept, so "
+    "there is nothing to compare with. A version that the pipeline registers today has them.",
     "too_few": "Gather more pictures, or compare several batches together.",
 }
 _COLUMNS = 3
@@ -50,6 +53,8 @@ def _body(report: DriftReport) -> Iterator[str]:
         f"<b>{escape(report.model_version or 'not named')}</b>.</p>"
     )
     yield f"<p>{escape(_ADVICE[report.verdict])}</p>"
+    if not report.features:
+        return
     picture = base64.b64encode(draw(report)).decode()
     yield (
         f'<figure><img alt="Shares of the reference and of the batch, feature by feature" '

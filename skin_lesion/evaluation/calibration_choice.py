@@ -52,9 +52,10 @@ class MethodFigures(Figures):
         balanced_accuracy_change_error: Standard error of that change over lesions.
         melanoma_recall: Share of the melanomas whose most probable class is melanoma; None where
             validation holds none.
+        melanoma_recall_change: It less that of temperature scaling; None likewise.
         eligible: Whether it could be chosen: all but those with more freedom than temperature whose
-            gain is not above its standard error, or which lose more balanced accuracy than is
-            tolerated and than its standard error.
+            gain is not above its standard error, or which lose more balanced accuracy or more
+            recall of melanoma than is tolerated.
     """
 
     method: Method
@@ -68,6 +69,7 @@ class MethodFigures(Figures):
     balanced_accuracy_change: float
     balanced_accuracy_change_error: float
     melanoma_recall: float | None
+    melanoma_recall_change: float | None
     eligible: bool
 
 
@@ -82,6 +84,7 @@ class CalibrationChoiceFigures(Figures):
             end of its allowed range.
         folds: Lesion-grouped, stratified folds of the cross-fit.
         bins: Equal-mass bins of the calibration error.
+        tolerated_loss: Of balanced accuracy and of the recall of melanoma.
         n_images: Images of validation.
         n_lesions: Lesion groups of validation.
         temperature: The best one for all of validation, whichever method was chosen.
@@ -94,6 +97,7 @@ class CalibrationChoiceFigures(Figures):
     identified: bool
     folds: int
     bins: int
+    tolerated_loss: float
     n_images: int
     n_lesions: int
     temperature: float
@@ -130,17 +134,18 @@ def choose_calibrator(
     patients. (The one-standard-error rule of Breiman et al., "Classification and regression trees",
     1984.)
 
-    Nor may they pay for a better likelihood with the rare classes: vector scaling may shift the
+    Nor may they pay for a better likelihood with what matters more: vector scaling may shift the
     answers towards nevi, the most frequent class, which likelihood rewards and a missed melanoma
-    does not pay for. Where balanced accuracy falls by more than `tolerated_loss` and by more than
-    its standard error, temperature, which leaves every answer as it is, stands.
+    does not pay for. Where balanced accuracy or the recall of melanoma falls by more than
+    `tolerated_loss`, temperature, which leaves every answer as it is, stands. That validation is too
+    small to be sure of the loss is no excuse: the burden of proof lies with what changes answers.
 
     Args:
         sample: Validation.
         folds: Number of folds; fewer where there are fewer lesion groups.
         seed: Which lesion groups share a fold.
         bins: Equal-mass bins of the calibration error.
-        tolerated_loss: Of balanced accuracy, 0 to 1.
+        tolerated_loss: Of balanced accuracy and of the recall of melanoma, 0 to 1.
 
     Raises:
         ValueError: Fewer than two lesion groups.
@@ -164,6 +169,7 @@ def choose_calibrator(
             identified=mistaken and not _at_an_end(temperature, calibrator),
             folds=int(fold_of.max()) + 1,
             bins=bins,
+            tolerated_loss=tolerated_loss,
             n_images=len(truth),
             n_lesions=int(groups.max()) + 1,
             temperature=temperature,
@@ -285,6 +291,11 @@ def _judge(
     shifts = _class_balance(truth) * (hits.astype(np.float64) - (raw == truth))
     change, change_error = float(shifts.mean()), lesion_standard_error(shifts, groups)
     melanoma = truth == MELANOMA_INDEX
+    recall, raw_recall = (
+        float(found[melanoma].mean()) if melanoma.any() else None for found in (hits, raw == truth)
+    )
+    recall_change = None if recall is None or raw_recall is None else recall - raw_recall
+    lost = max(-change, -(recall_change or 0.0))
     return MethodFigures(
         method=method,
         nll=float(nll.mean()),
@@ -296,9 +307,9 @@ def _judge(
         balanced_accuracy=float((_class_balance(truth) * hits).mean()),
         balanced_accuracy_change=change,
         balanced_accuracy_change_error=change_error,
-        melanoma_recall=float(hits[melanoma].mean()) if melanoma.any() else None,
-        eligible=method in _SIMPLE
-        or (enough and gain > error and -change <= max(tolerated_loss, change_error)),
+        melanoma_recall=recall,
+        melanoma_recall_change=recall_change,
+        eligible=method in _SIMPLE or (enough and gain > error and lost <= tolerated_loss),
     )
 
 

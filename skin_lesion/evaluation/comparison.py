@@ -12,6 +12,7 @@ from skin_lesion.evaluation.figures import Estimate, Figures
 from skin_lesion.evaluation.measured import ERRORS, Measured, measured
 from skin_lesion.evaluation.resampling import Resamples, Values, interval
 from skin_lesion.evaluation.sample import Sample
+from skin_lesion.labels import LABELS
 
 COMPARED = (
     "accuracy",
@@ -26,6 +27,11 @@ COMPARED = (
 )
 # A smaller difference is one of rounding, which must not look like one that never changes sign.
 _DECIMALS = 12
+# Noise only ever adds to a calibration error, and most where it is small: percentiles of resampled
+# differences do not hold the true one. The likelihood tells which probabilities are better.
+_WITHOUT_INTERVAL = frozenset({"ece"})
+# A class that more of the resamples lack than this takes no part in what they say of means.
+_OFTEN_LACKED = 0.05
 
 
 class Difference(Figures):
@@ -65,6 +71,8 @@ class Comparison(Figures):
         resamples: Number of resamples.
         seed: Of the lesions drawn.
         figures: `COMPARED` by name.
+        thin_classes: Codes of classes with so few lesions that many resamples lacked them: intervals
+            of means over classes say little of these.
     """
 
     n_images: int
@@ -72,6 +80,7 @@ class Comparison(Figures):
     resamples: int
     seed: int
     figures: dict[str, Difference]
+    thin_classes: tuple[str, ...] = ()
 
 
 def compare(a: Sample, b: Sample, *, count: int, seed: int, bins: int) -> Comparison:
@@ -99,13 +108,20 @@ def compare(a: Sample, b: Sample, *, count: int, seed: int, bins: int) -> Compar
         resamples=count,
         seed=seed,
         figures={name: _difference(name, of_a, of_b) for name in COMPARED},
+        thin_classes=tuple(
+            label
+            for index, label in enumerate(LABELS)
+            if first.class_counts[index]
+            and (resamples.sums(first.truth == index) == 0).mean() > _OFTEN_LACKED
+        ),
     )
 
 
 def _difference(name: str, a: Measured, b: Measured) -> Difference:
     value = round(b.point[name] - a.point[name], _DECIMALS)
     resampled = np.round(b.resampled[name] - a.resampled[name], _DECIMALS)
-    ends = interval(resampled) if np.isfinite(value) else None
+    known = np.isfinite(value) and name not in _WITHOUT_INTERVAL
+    ends = interval(resampled) if known else None
     return Difference(
         a=_known(a.point[name]),
         b=_known(b.point[name]),

@@ -11,7 +11,7 @@ from skin_lesion.evaluation.evidence import Evidence
 from skin_lesion.evaluation.figures import Figures, Interval
 from skin_lesion.evaluation.freezing import FreezingFigures
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 Purpose = Literal["selection", "test", "external"]
 
 

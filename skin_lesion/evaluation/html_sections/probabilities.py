@@ -86,12 +86,14 @@ def _competition(freezing: FreezingFigures) -> str:
             f"{one.nll_gain:+.4f} ± {one.nll_gain_error:.4f}",
             f"{one.answers_changed:.1%}".replace("%", " %"),
             f"{one.balanced_accuracy_change:+.3f} ± {one.balanced_accuracy_change_error:.3f}",
+            "–" if one.melanoma_recall_change is None else f"{one.melanoma_recall_change:+.3f}",
             "yes" if one.eligible else "no",
         ]
         for one in choice.methods
     ]
     head = ("On validation, cross-fitted", "NLL", "ECE", "Brier", "NLL gained on temperature",
-            "Answers changed", "Balanced accuracy, change", "Eligible")  # fmt: skip
+            "Answers changed", "Balanced accuracy, change",
+            "Melanomas called melanoma, change", "Eligible")  # fmt: skip
     unsure = (
         ""
         if choice.identified
@@ -106,5 +108,6 @@ def _competition(freezing: FreezingFigures) -> str:
     ) + (
         f"<p class='quiet'>{choice.folds} folds of whole lesions, {choice.n_images:,} images of "
         f"{choice.n_lesions:,} lesion groups. What bends more has to beat the temperature by more than one "
-        f"standard error, and must not lose balanced accuracy.{unsure}</p>"
+        f"standard error, and may lose at most {choice.tolerated_loss:g} of balanced accuracy and of "
+        f"the share of melanomas called melanoma.{unsure}</p>"
     )

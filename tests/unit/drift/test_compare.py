@@ -10,9 +10,12 @@ from skin_lesion.drift.compare import (
     holm,
     permuted_chi_squared,
     stability_index,
+    without_reference,
 )
 from skin_lesion.drift.features import watched
 from skin_lesion.drift.page import draw, render
+from skin_lesion.drift.reference import DriftReference
+from skin_lesion.drift.tables import read_predictions
 from skin_lesion.labels import LABELS
 from skin_lesion.settings import DriftConfig
 
@@ -111,7 +114,7 @@ def test_too_small_a_reference_tells_nothing_either():
 
 def test_each_verdict_ends_a_process_in_its_own_way():
     codes = list(EXIT_CODES.values())
-    assert len(set(codes)) == 4
+    assert len(set(codes)) == 5
     assert EXIT_CODES["none"] == 0
     assert not {1, 2} & set(codes)  # errors and wrong arguments
 
@@ -155,6 +158,22 @@ def test_a_value_that_never_varies_has_one_bin_and_no_drift():
     aspect = feature(report(predictions(300, seed=1)), "quality_aspect")
     assert aspect.level == "none"
     assert aspect.psi == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize("way", ["table", "saved", "csv"])
+def test_a_reference_kept_in_single_precision_does_not_make_equal_values_drift(way, tmp_path):
+    """600 / 450, the ratio of HAM10000's pictures, is not the same number in both precisions."""
+    table = predictions(300, seed=1).assign(quality_aspect=600 / 450, quality_dark_share=7 / 6912)
+    reference, batch = DriftReference.of(watched(table)), table
+    if way == "saved":
+        reference.save(tmp_path / "drift.npz")
+        reference = DriftReference.load(tmp_path / "drift.npz")
+    if way == "csv":
+        table.to_csv(tmp_path / "table.csv", index=False)
+        batch = read_predictions(tmp_path / "table.csv")
+    found = compare(reference.table, batch, LIMITS, data="x")
+    assert found.verdict == "none"
+    assert feature(found, "quality_aspect").psi == pytest.approx(0, abs=1e-9)
 
 
 def test_a_constant_that_becomes_another_constant_is_drift():
@@ -201,6 +220,13 @@ def test_nothing_given_is_changed():
     before = batch.copy()
     watched(batch)
     pd.testing.assert_frame_equal(batch, before)
+
+
+def test_without_a_reference_the_page_says_so_and_why():
+    found = without_reference(predictions(60, seed=1), LIMITS, data="old model")
+    assert (found.verdict, found.model_version, found.n_batch) == ("not_compared", "7", 60)
+    assert "Not compared" in render(found)
+    assert "not compared" in found.to_lines()[0]
 
 
 def test_the_page_says_the_verdict_names_the_batch_and_needs_no_network():

@@ -107,8 +107,9 @@ def test_pairing_shows_what_two_separate_intervals_hide(weak):
 
 def test_a_model_does_not_differ_from_itself(weak):
     for one in compare(weak, weak, **SETTINGS).figures.values():
-        assert one.difference.model_dump() == {"value": 0.0, "ci_low": 0.0, "ci_high": 0.0}
-        assert one.p_value == 1.0
+        assert one.difference.value == 0.0
+        assert (one.difference.ci_low, one.difference.ci_high) in ((0.0, 0.0), (None, None))
+        assert one.p_value in (1.0, None)
         assert not one.b_is_worse
 
 
@@ -116,8 +117,13 @@ def test_equal_answers_with_other_probabilities_differ_in_calibration_alone(weak
     found = compare(weak, model(1.0, seed=0, sharpness=3.0), **SETTINGS).figures
     assert found["accuracy"].difference.value == 0.0
     assert found["accuracy"].p_value == 1.0
-    assert found["ece"].b_is_worse
+    assert found["ece"].b > found["ece"].a
     assert found["nll"].b_is_worse
+
+
+def test_a_difference_in_calibration_error_has_no_interval_to_rely_on(weak, strong):
+    for name, one in compare(weak, strong, **SETTINGS).figures.items():
+        assert (one.p_value is None) == (one.difference.ci_low is None) == (name == "ece")
 
 
 def test_rows_are_matched_by_image_id(weak, strong):
@@ -172,6 +178,8 @@ def test_a_class_of_two_lesions_does_not_leave_the_comparison_without_an_interva
     resamples = Resamples.over_lesions(a.groups, 300, seed=2)
     lacking = resamples.sums(a.truth == rare) == 0
     assert lacking.mean() > 0.05
+    assert compare(a, b, **SETTINGS).thin_classes == ("df",)
+    assert compare(weak, strong, **SETTINGS).thin_classes == ()
     assert discrimination(a, resamples, bins=10).estimates["macro_f1"].ci_low is None
     macro_f1 = compare(a, b, **SETTINGS).figures["macro_f1"].difference
     assert macro_f1.ci_low < macro_f1.value < macro_f1.ci_high

@@ -12,7 +12,7 @@ from skin_lesion.data.seen import checksum_bytes, coefficients
 from skin_lesion.evaluation.report import EvaluationReport, evaluate
 from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.labels import LABELS
-from skin_lesion.modeling.bundle import SEEN_FILE, ModelBundle
+from skin_lesion.modeling.bundle import DRIFT_FILE, OOD_FILE, SEEN_FILE, ModelBundle
 from skin_lesion.settings import EvaluateConfig
 
 
@@ -83,14 +83,23 @@ def test_predictions_tell_each_image_of_validation_and_test_once(small_world, re
     )
 
 
-def test_poisoned_test_labels_change_nothing_that_was_fitted(small_world, quick, plain):
+def files(report: EvaluationReport, folder: Path) -> dict[str, bytes]:
+    """What evaluation adds to the model, as it is written."""
+    found = {}
+    for name, content in report.bundle_files.items():
+        path = folder / Path(name).name
+        content.save(path)
+        found[name] = path.read_bytes()
+    assert set(found) == {OOD_FILE, SEEN_FILE, DRIFT_FILE}
+    return found
+
+
+def test_poisoned_test_labels_change_nothing_that_was_fitted(small_world, quick, plain, tmp_path):
     poisoned = run(with_labels(small_world, "test"), quick)
     assert poisoned.summary.decisions == plain.summary.decisions
     assert poisoned.summary.freezing == plain.summary.freezing
     assert poisoned.summary.val == plain.summary.val
-    assert poisoned.reference is plain.reference is None or np.array_equal(
-        poisoned.reference.whitening, plain.reference.whitening
-    )
+    assert files(poisoned, tmp_path) == files(plain, tmp_path)
     assert poisoned.summary.test.accuracy != plain.summary.test.accuracy
 
 
@@ -103,6 +112,7 @@ def test_poisoned_test_pictures_change_nothing_that_was_fitted(small_world, quic
     poisoned = run(dataclasses.replace(small_world, images=images), quick)
     assert poisoned.summary.decisions == plain.summary.decisions
     assert poisoned.summary.freezing == plain.summary.freezing
+    assert files(poisoned, tmp_path) == files(plain, tmp_path)
     assert poisoned.summary.test.nll != plain.summary.test.nll
 
 
