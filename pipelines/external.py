@@ -10,7 +10,8 @@ from pipelines.progress import stages_on_stderr
 from skin_lesion.data.external import read_external
 from skin_lesion.data.external_labels import read_labels
 from skin_lesion.evaluation.external import ExternalReport, evaluate_external, pixel_spec
-from skin_lesion.evaluation.overlap import OverlapFigures
+from skin_lesion.evaluation.external_page import extent, lesion_warnings
+from skin_lesion.evaluation.overlap import OverlapFigures, blind_spots, overlap_words
 from skin_lesion.evaluation.wording import with_interval
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.registry import open_bundle
@@ -116,8 +117,8 @@ def _lines(report: ExternalReport, folder: Path) -> list[str]:
     summary = report.summary
     estimates = summary.evidence.discrimination.images.estimates
     return [
-        f"{summary.figures.n_images} pictures of {summary.figures.n_lesions} lesions, "
-        f"{summary.put_aside} put aside",
+        f"{extent(summary)}, {summary.put_aside} put aside",
+        *(f"  {text}" for text in lesion_warnings(summary)),
         _overlap(summary.overlap),
         *(f"  {words:<26}{with_interval(estimates[name])}" for name, words in _SHOWN.items()),
         f"Report: {(folder / 'report.html').resolve().as_uri()}",
@@ -128,5 +129,8 @@ def _overlap(figures: OverlapFigures) -> str:
     if not figures.checked:
         return "  Not known whether the model has seen some of them: it carries no hashes"
     if not figures.total:
-        return f"  None of them is among the {figures.n_seen} that the model has seen"
-    return f"  {figures.total} more were seen in training and are left out: see overlap.csv"
+        return (
+            f"  None of them was recognised as one of the {figures.n_seen:,} that the model has seen; "
+            f"{blind_spots(figures)}"
+        )
+    return f"  {overlap_words(figures)}; left out: see overlap.csv"

@@ -32,9 +32,9 @@ class ExternalSet:
     """Labelled pictures at a model's input size.
 
     Attributes:
-        table: One row for each usable picture: `image_id`, `lesion_id`, `dx`, `age`, `sex`,
-            `localization`, `sha256` of the file, `width` and `height` of the source. Where no
-            lesion is named, each picture counts as a lesion of its own.
+        table: One row for each usable picture: `image_id`, `lesion_id`, `lesion_named`, `dx`,
+            `age`, `sex`, `localization`, `sha256` of the file, `width` and `height` of the source.
+            Where no lesion is named, each picture counts as a lesion of its own.
         pixels: Shape (N, H, W, 3), RGB.
         put_aside: One row for each picture and each file that is not measured, with
             `QUARANTINE_COLUMNS`: `left_out` by the mapping, `undiagnosed`, `missing`, `unlabelled`,
@@ -50,6 +50,11 @@ class ExternalSet:
         """Codes of the classes that occur, in label order."""
         found = set(self.table["dx"])
         return tuple(label for label in LABELS if label in found)
+
+    @property
+    def n_lesion_named(self) -> int:
+        """Pictures whose lesion has a name."""
+        return int(self.table["lesion_named"].sum())
 
 
 def read_external(

@@ -1,5 +1,6 @@
 """Which picture from elsewhere shows what: a table that somebody else made."""
 
+import csv
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,13 @@ _OTHER_NAMES = {
     "sex": ("sex", "gender"),
     "localization": ("localization", "anatom_site_general", "site"),
 }
-_LABEL_COLUMNS = ["image_id", "lesion_id", "dx", "age", "sex", "localization"]
+_LABEL_COLUMNS = ["image_id", "lesion_id", "lesion_named", "dx", "age", "sex", "localization"]
+# What people and programs write where they know nothing, in lower case.
+_NOTHING = ("", "na", "n/a", "nan", "none", "null", "unknown", "-")
+_SEXES = {"m": "male", "f": "female", "male": "male", "female": "female"}
+_OLDEST = 120  # years
+_UNNAMED = "picture:"
+_SHOWN = 5
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +38,10 @@ class ExternalLabels:
     """Which picture shows what.
 
     Attributes:
-        table: One row for each picture of one of the seven classes: `image_id`, `lesion_id`, `dx`,
-            `age` (years, NaN where unknown), `sex`, `localization`.
+        table: One row for each picture of one of the seven classes: `image_id`, `lesion_id`,
+            `lesion_named` (whether the file names its lesion; where it does not, the id is one of
+            the picture's own, which no other lesion has), `dx`, `age` (years, NaN where unknown),
+            `sex`, `localization`.
         left_out: One row for each picture without a diagnosis, or with one that is mapped to
             nothing, with `QUARANTINE_COLUMNS`.
         path: The file they are from.
@@ -56,8 +65,8 @@ def read_labels(path: Path, mapping: Mapping[str, str]) -> ExternalLabels:
             picture out, since it shows none of the seven classes.
 
     Raises:
-        SourceError: The file is missing or no such table, or it holds a diagnosis that is neither
-            a class nor mapped to one.
+        SourceError: The file is missing or no such table, a line of it names no picture, or it
+            holds a diagnosis that is neither a class nor mapped to one.
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
@@ -77,11 +86,19 @@ def read_labels(path: Path, mapping: Mapping[str, str]) -> ExternalLabels:
         if code and code not in LABELS:
             raise SourceError(f"the mapping leads to {code!r}; expected one of {', '.join(LABELS)}")
     frame = pd.DataFrame({"image_id": [image_id_of(name) for name in table[image]]})
+    nameless = np.flatnonzero(frame["image_id"] == "")
+    if len(nameless):
+        raise SourceError(
+            f"{path}, line {_line_of(path, int(nameless[0]))}: the column {image!r} holds "
+            f"{table[image].iloc[nameless[0]]!r}, which names no picture; name one or leave the line "
+            "out"
+        )
     frame["found"] = _diagnoses(table, path, mapping)
     frame["dx"] = [mapping.get(dx, dx) for dx in frame["found"]]
     for name, candidates in _OTHER_NAMES.items():
         found = _column(table, candidates)
-        frame[name] = table[found].str.strip() if found else ""
+        values = table[found].str.strip() if found else pd.Series("", table.index, dtype="str")
+        frame[name] = values.mask(values.str.lower().isin(_NOTHING), "")
     unknown = sorted(set(frame["dx"]) - {*LABELS, ""})
     if unknown:
         shown = ", ".join(map(repr, unknown[:10]))
@@ -107,10 +124,18 @@ def read_labels(path: Path, mapping: Mapping[str, str]) -> ExternalLabels:
     frame = frame[~none].reset_index(drop=True)
     if frame.empty:
         raise SourceError(f"{path} labels no picture of any of the seven classes")
-    frame["lesion_id"] = frame["lesion_id"].where(frame["lesion_id"] != "", frame["image_id"])
-    frame["age"] = pd.to_numeric(frame["age"], errors="coerce")
-    sex = frame["sex"].str.lower()
-    frame["sex"] = sex.where(sex.isin(("male", "female")), "unknown")
+    _name_lesions(frame, path)
+    age = pd.to_numeric(frame["age"], errors="coerce")
+    age = age.where(age.between(0, _OLDEST))
+    sex = frame["sex"].str.lower().map(_SEXES)
+    for name, values in (("age", age), ("sex", sex)):
+        strange = frame.loc[(frame[name] != "") & values.isna(), name]
+        if len(strange):
+            logger.warning(
+                "%s holds %d values of %s that are not understood and count as unknown, such as %r",
+                path, len(strange), name, strange.iloc[0],
+            )  # fmt: skip
+    frame["age"], frame["sex"] = age, sex.fillna("unknown")
     frame["localization"] = frame["localization"].str.lower().replace("", "unknown")
     return ExternalLabels(frame[_LABEL_COLUMNS], left_out, path)
 
@@ -125,6 +150,38 @@ def image_id_of(name: str) -> str:
     base = name.strip().replace("\\", "/").rpartition("/")[2]
     stem, dot, suffix = base.rpartition(".")
     return stem if dot and f".{suffix.lower()}" in PICTURE_SUFFIXES else base
+
+
+def lesions_in_conflict(table: pd.DataFrame) -> list[str]:
+    """Ids of lesions that carry several diagnoses.
+
+    Args:
+        table: Columns `lesion_id` and `dx`.
+    """
+    diagnoses = table.groupby("lesion_id")["dx"].nunique()
+    return [str(lesion) for lesion in diagnoses.index[diagnoses > 1]]
+
+
+def _name_lesions(frame: pd.DataFrame, path: Path) -> None:
+    """Give each picture whose lesion has no name a lesion of its own, in place."""
+    frame["lesion_named"] = frame["lesion_id"] != ""
+    prefix = _UNNAMED
+    while frame["lesion_id"].str.startswith(prefix).any():  # or it could be a real lesion's id
+        prefix = f"_{prefix}"
+    frame["lesion_id"] = frame["lesion_id"].where(frame["lesion_named"], prefix + frame["image_id"])
+    if conflict := lesions_in_conflict(frame):
+        logger.warning(
+            "%s gives several diagnoses to %d lesions, such as %s",
+            path, len(conflict), ", ".join(map(repr, conflict[:_SHOWN])),
+        )  # fmt: skip
+
+
+def _line_of(path: Path, row: int) -> int:
+    """Number of the line of a file in which a row of its table ends; pandas skips empty lines."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file)
+        ends = (reader.line_num for cells in reader if len(cells) > 1 or "".join(cells).strip())
+        return next(end for number, end in enumerate(ends) if number == row + 1)
 
 
 def _column(table: pd.DataFrame, names: tuple[str, ...]) -> str | None:

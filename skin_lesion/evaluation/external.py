@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from skin_lesion.data.external import ExternalSet
+from skin_lesion.data.external_labels import lesions_in_conflict
 from skin_lesion.data.images import PixelSpec
 from skin_lesion.data.seen import SeenPictures
 from skin_lesion.decisions import Calibrator
@@ -72,8 +73,9 @@ class ExternalReport:
         return external_page(self.summary, self.pictures)
 
     def save(self, folder: Path) -> None:
-        """Write `report.html`, `report.json` and `predictions`, `put_aside` and `overlap.csv`.
+        """Write `report.html`, `report.json` with its schema, and three tables.
 
+        The tables are `predictions.csv`, `put_aside.csv` and `overlap.csv`.
         The folder appears whole or not at all.
 
         Raises:
@@ -88,6 +90,8 @@ class ExternalReport:
             (draft / "report.json").write_text(
                 json.dumps(self.summary.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8"
             )
+            schema = json.dumps(ExternalSummary.model_json_schema(mode="serialization"), indent=2)
+            (draft / "report.schema.json").write_text(schema + "\n", encoding="utf-8")
             self.predictions.to_csv(draft / "predictions.csv", index=False)
             self.put_aside.to_csv(draft / "put_aside.csv", index=False)
             self.overlap.to_csv(draft / "overlap.csv", index=False)
@@ -190,6 +194,8 @@ def evaluate_external(
         model=model,
         bundle_hash=bundle.bundle_hash,
         synthetic_only=bundle.contract.synthetic_only,
+        n_lesion_named=int(table["lesion_named"].sum()),
+        n_lesions_in_conflict=len(lesions_in_conflict(table)),
         classes=tuple(label for label in LABELS if figures.per_class[label].n),
         put_aside=len(external.put_aside),
         decisions=decisions,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from html import escape
 
-from skin_lesion.data.pages import cards, figures_table
+from skin_lesion.data.pages import cards, figures_table, mark
 from skin_lesion.decisions import Decisions
 from skin_lesion.evaluation.discrimination import Discrimination
 from skin_lesion.evaluation.evidence import Evidence
@@ -13,6 +13,7 @@ from skin_lesion.evaluation.html_sections import classes, overall_external
 from skin_lesion.evaluation.html_summary import headline, notices
 from skin_lesion.evaluation.overlap import OverlapFigures, overlap_section, verdict
 from skin_lesion.evaluation.summary import SplitFigures
+from skin_lesion.evaluation.wording import counted
 
 _REASONS = {
     "left_out": "Their diagnosis is mapped to none of the seven classes",
@@ -32,6 +33,9 @@ class ExternalSummary(Figures):
         model: The model, as it was given.
         bundle_hash: Hash of the bundle that was measured.
         synthetic_only: True where the model has seen no real picture.
+        n_lesion_named: Pictures that are measured and whose lesion has a name. Each of the others
+            counts as a lesion of its own.
+        n_lesions_in_conflict: Lesions that are measured and carry several diagnoses.
         classes: Codes of the classes that occur among the pictures that are measured.
         put_aside: Pictures and files that are not measured.
         decisions: Frozen with the model; nothing was fitted here.
@@ -47,6 +51,8 @@ class ExternalSummary(Figures):
     model: str
     bundle_hash: str
     synthetic_only: bool
+    n_lesion_named: int
+    n_lesions_in_conflict: int
     classes: tuple[str, ...]
     put_aside: int
     decisions: Decisions
@@ -57,6 +63,42 @@ class ExternalSummary(Figures):
     put_aside_reasons: dict[str, int]
     seed: int
 
+    @property
+    def n_lesion_unnamed(self) -> int:
+        """Pictures that are measured and whose lesion has no name."""
+        return self.figures.n_images - self.n_lesion_named
+
+
+def extent(summary: ExternalSummary) -> str:
+    """How many pictures of how many lesions are measured, as text."""
+    figures, unnamed = summary.figures, summary.n_lesion_unnamed
+    pictures = counted(figures.n_images, "picture")
+    if not unnamed:
+        return f"{pictures} of {counted(figures.n_lesions, 'lesion')}"
+    if not summary.n_lesion_named:
+        return f"{pictures} of an unknown number of lesions"
+    # Each picture without a name of its lesion is one of those that `figures` counts.
+    named = counted(figures.n_lesions - unnamed, "named lesion")
+    return f"{pictures}: {summary.n_lesion_named:,} of {named}, {unnamed:,} without a lesion id"
+
+
+def lesion_warnings(summary: ExternalSummary) -> list[str]:
+    """What is doubtful of the lesions, each as text: what it is, a colon, what follows from it."""
+    found = []
+    if unnamed := summary.n_lesion_unnamed:
+        found.append(
+            f"Lesions not named: {counted(unnamed, 'picture has', 'pictures have')} no lesion id, and "
+            "each such picture counts as a lesion of its own. Pictures of one lesion may be counted "
+            "as several, and the intervals be too narrow."
+        )
+    if several := summary.n_lesions_in_conflict:
+        found.append(
+            "Lesions with several diagnoses: "
+            f"{counted(several, 'lesion id carries', 'lesion ids carry')} several diagnoses. Some of "
+            "them are wrong, or different lesions share an id."
+        )
+    return found
+
 
 def external_page(summary: ExternalSummary, pictures: Mapping[str, bytes]) -> str:
     """One page that needs no other file and no network.
@@ -66,16 +108,20 @@ def external_page(summary: ExternalSummary, pictures: Mapping[str, bytes]) -> st
         pictures: PNG pictures by name; every one is shown.
     """
     figures, evidence = summary.figures, summary.evidence
-    where = (
-        f"<p>{figures.n_images} pictures of {figures.n_lesions} lesions, classes "
-        f"{', '.join(summary.classes)}. Nothing was "
-        "fitted on them: thresholds and calibration are those frozen with the model.</p>"
-    )
+    where = f"<p>{extent(summary)}; classes {', '.join(summary.classes)}. Nothing was fitted on them: thresholds and calibration are those frozen with the model.</p>"
     sections = {
-        "Overall": overall_external(figures, evidence, summary.with_overlap),
+        "Overall": overall_external(
+            figures, evidence, summary.with_overlap, summary.n_lesion_unnamed
+        ),
         "Overlap": overlap_section(summary.overlap),
         "Put aside": _put_aside_section(summary.put_aside_reasons),
-        "Classes": classes(figures, evidence),
+        "Classes": classes(
+            figures,
+            evidence,
+            "lesions, and pictures without a lesion id"
+            if summary.n_lesion_unnamed
+            else "lesion groups",
+        ),
         **common_sections(evidence),
     }
     origin = {
@@ -89,6 +135,7 @@ def external_page(summary: ExternalSummary, pictures: Mapping[str, bytes]) -> st
         [
             *notices(summary.synthetic_only),
             verdict(summary.overlap, figures.n_images),
+            *(_warning(text) for text in lesion_warnings(summary)),
             cards(headline(evidence)),
             where,
         ],
@@ -96,6 +143,11 @@ def external_page(summary: ExternalSummary, pictures: Mapping[str, bytes]) -> st
         pictures,
         origin,
     )
+
+
+def _warning(text: str) -> str:
+    what, _, consequence = text.partition(": ")
+    return f"<p>{mark('look', what)} {escape(consequence)}</p>"
 
 
 def _put_aside_section(reasons: Mapping[str, int]) -> str:
@@ -109,6 +161,8 @@ def _put_aside_section(reasons: Mapping[str, int]) -> str:
         for reason, count in sorted(reasons.items())
     ]
     return (
-        figures_table(("Pictures and files that were not measured", "Number"), rows)
+        figures_table(
+            ("Reason", "Number"), rows, caption="Pictures and files that were not measured."
+        )
         + "<p>They are listed, each with its reason, in <code>put_aside.csv</code>.</p>"
     )

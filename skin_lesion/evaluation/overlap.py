@@ -19,7 +19,7 @@ from skin_lesion.settings import ResizeMode
 OVERLAP_COLUMNS: tuple[str, ...] = ("image_id", "lesion_id", "kind", "split", "distance")
 _KINDS = {
     "exact": "The very same file",
-    "near": "A copy: saved anew, resized, mirrored or turned",
+    "near": "A copy: saved anew, resized, mirrored or turned by quarters",
     "same_lesion": "Another picture of a lesion of which one was recognised",
 }
 
@@ -32,6 +32,8 @@ class OverlapFigures(Figures):
         data: Name of the data set that it was made with; None where it is not known.
         n_seen: Pictures of training and validation that it carries hashes of.
         max_distance: Bits of 255 in which a copy may differ.
+        resize_mode: How the pictures were brought to the size of the model's input. Where they
+            were cropped, copies of another shape may go unnoticed.
         counts: Pictures by kind (`exact`, `near`, `same_lesion`) and split (`train`, `val`).
     """
 
@@ -39,6 +41,7 @@ class OverlapFigures(Figures):
     data: str | None = None
     n_seen: int = 0
     max_distance: int
+    resize_mode: ResizeMode
     counts: dict[str, dict[str, int]] = Field(default_factory=dict)
 
     @property
@@ -80,7 +83,10 @@ def find_overlap(
     rows = np.arange(len(table))
     if seen is None:
         nothing = pd.DataFrame(columns=list(OVERLAP_COLUMNS))
-        return Overlap(OverlapFigures(checked=False, max_distance=max_distance), nothing, rows)
+        unchecked = OverlapFigures(
+            checked=False, max_distance=max_distance, resize_mode=resize_mode
+        )
+        return Overlap(unchecked, nothing, rows)
     boxes = None
     if resize_mode == "pad":
         height, width = external.pixels.shape[1:3]
@@ -101,12 +107,33 @@ def find_overlap(
         data=seen.data,
         n_seen=len(seen),
         max_distance=max_distance,
+        resize_mode=resize_mode,
         counts={
             name: {key: int(n) for key, n in group["split"].value_counts().sort_index().items()}
             for name, group in listed.groupby("kind")
         },
     )
     return Overlap(figures, listed.reset_index(drop=True), rows[of_lesion.isna().to_numpy()])
+
+
+def blind_spots(figures: OverlapFigures) -> str:
+    """What the check cannot see, as text that goes on after a semicolon."""
+    of_crops = (
+        "copies of another shape and quarter turns, since the model's input is cropped, "
+        if figures.resize_mode == "crop"
+        else ""
+    )
+    return (
+        f"cropped, framed or slightly turned copies, {of_crops}and other photographs of the same "
+        "lesion would not be recognised"
+    )
+
+
+def overlap_words(figures: OverlapFigures) -> str:
+    """How many pictures are left out and why, as text."""
+    was = "picture was" if figures.total == 1 else "pictures were"
+    are = "is" if figures.total == 1 else "are"
+    return f"{figures.total:,} {was} seen in training or validation, or {are} of a lesion that was"
 
 
 def verdict(figures: OverlapFigures, n_measured: int) -> str:
@@ -126,14 +153,14 @@ def verdict(figures: OverlapFigures, n_measured: int) -> str:
     made_with = f"{figures.n_seen:,} pictures of {escape(figures.data or '')}"
     if not figures.total:
         return (
-            f"<p>{mark('good', 'No overlap with the training pictures found')} None of the pictures "
-            f"is among the {made_with} that the model was trained and chosen by, or a copy of one."
-            "</p>"
+            f"<p>{mark('good', 'No overlap with training or validation pictures found')} None of "
+            f"the pictures was recognised as one of the {made_with} that the model was trained and "
+            f"chosen by, or as a copy of one; {blind_spots(figures)}.</p>"
         )
     return (
-        f"<p>{mark('bad', f'{figures.total} pictures were seen in training')} Of "
-        f"{figures.total + n_measured} pictures {figures.total} are among the {made_with} that the "
-        "model was trained and chosen by, or belong to their lesions. <b>All figures of this page "
+        f"<p>{mark('bad', overlap_words(figures))} Of {figures.total + n_measured:,} pictures "
+        f"{figures.total:,} were recognised as one of the {made_with} that the model was trained and "
+        "chosen by, as a copy of one, or as of a lesion of which one was recognised. <b>All figures of this page "
         "are without them</b>, but for the last column of the table Overall.</p>"
     )
 
@@ -152,6 +179,12 @@ def overlap_section(figures: OverlapFigures) -> str:
         ]
         for kind, words in _KINDS.items()
     ]
+    of_crops = (
+        " Pictures are cropped to the shape of this model's input: quarter turns and copies of another "
+        "shape may go unseen too."
+        if figures.resize_mode == "crop"
+        else ""
+    )
     archive = (
         f"The pictures of {HAM10000.name} are in the ISIC archive too. "
         if figures.data == HAM10000.name
@@ -164,5 +197,5 @@ def overlap_section(figures: OverlapFigures) -> str:
         f"{HASH_BITS} bits, of which at most {figures.max_distance} differ in one of eight "
         "positions. Copies that were cropped by more than a fiftieth of a side, framed, turned by a "
         "few degrees or changed much in contrast go unseen, and so does another photograph of a "
-        "lesion of the training pictures.</p>"
+        f"lesion of the training or validation pictures.{of_crops}</p>"
     )

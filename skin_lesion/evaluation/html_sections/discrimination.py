@@ -74,7 +74,7 @@ def overall(
 
 
 def overall_external(
-    figures: SplitFigures, evidence: Evidence, with_overlap: Discrimination | None
+    figures: SplitFigures, evidence: Evidence, with_overlap: Discrimination | None, unnamed: int = 0
 ) -> str:
     """The main figures of pictures from elsewhere, per image and per lesion.
 
@@ -82,19 +82,33 @@ def overall_external(
         figures: Of the pictures that the model has not seen.
         evidence: Of the same.
         with_overlap: Of every picture, where some were seen.
+        unnamed: Pictures whose lesion has no name: each of them counts as one of its own.
     """
     unit = evidence.discrimination
     columns = [
         _column("Every picture", unit.images),
-        _column("One picture of each lesion", unit.lesions),
+        _column(
+            "One picture of each lesion, and each without a lesion id"
+            if unnamed
+            else "One picture of each lesion",
+            unit.lesions,
+        ),
     ]
     if with_overlap is not None:
-        columns.append(_column("With those seen in training", with_overlap))
+        columns.append(
+            _column(
+                "With those seen in training or validation, or of a lesion that was", with_overlap
+            )
+        )
     return (
-        _main_figures(columns)
+        _main_figures(
+            columns, "Lesions, and pictures without a lesion id" if unnamed else "Lesion groups"
+        )
         + "<p class='quiet'>Figures read off the ROC curve choose their threshold on these very "
         "pictures; those of frozen thresholds stand under Operating points. Ranges are 95 % intervals "
-        f"from a bootstrap over lesions.{_absent('data set', figures)}</p>"
+        "from a bootstrap over "
+        + ("lesions and pictures without a lesion id." if unnamed else "lesions.")
+        + f"{_absent('data set', figures)}</p>"
     )
 
 
@@ -105,12 +119,12 @@ def _column(title: str, found: Discrimination, lesion_ids: int | None = None) ->
     return _Column(title, cell, found.n_images, lesion_ids, found.n_lesions)
 
 
-def _main_figures(columns: Sequence[_Column]) -> str:
+def _main_figures(columns: Sequence[_Column], groups: str = "Lesion groups") -> str:
     rows = [[escape(name), *(column.cell(field) for column in columns)] for name, field in _OVERALL]
     for name, counts in (
         ("Images", [column.images for column in columns]),
         ("Lesion ids", [column.lesion_ids for column in columns]),
-        ("Lesion groups", [column.lesion_groups for column in columns]),
+        (groups, [column.lesion_groups for column in columns]),
     ):
         if any(n is not None for n in counts):
             rows.append([name, *("" if n is None else f"{n:,}" for n in counts)])
@@ -128,8 +142,14 @@ def _main_figures(columns: Sequence[_Column]) -> str:
     )
 
 
-def classes(figures: SplitFigures, evidence: Evidence) -> str:
-    """Figures of each class."""
+def classes(figures: SplitFigures, evidence: Evidence, groups: str = "lesion groups") -> str:
+    """Figures of each class.
+
+    Args:
+        figures: Of the pictures.
+        evidence: Of the same.
+        groups: What the units of resampling are called.
+    """
     estimates = evidence.discrimination.images.estimates
     lesions = evidence.discrimination.images.class_lesions
     rows = [
@@ -145,7 +165,7 @@ def classes(figures: SplitFigures, evidence: Evidence) -> str:
         for label in LABELS
     ]
     head = ("Class", "Precision", "Recall", "F1", "AUC", "Average precision",
-            "Images / lesion groups")  # fmt: skip
+            f"Images / {groups}")  # fmt: skip
     return figures_table(
         head,
         rows,

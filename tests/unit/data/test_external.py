@@ -46,6 +46,7 @@ def test_pictures_are_read_as_serving_reads_them(packed: bool, tmp_path: Path) -
     found = read_external(pictures, labels, SPEC, IngestConfig(workers=1), tmp_path)
     assert found.table["image_id"].tolist() == ["a", "b"]
     assert found.classes == ("mel", "nv")
+    assert found.n_lesion_named == 0
     assert found.table[["height", "width"]].to_numpy().tolist() == [[48, 64], [192, 256]]
     assert dict(zip(found.put_aside["image_id"], found.put_aside["reason"], strict=True)) == {
         "c": "unreadable",

@@ -9,6 +9,7 @@ import re
 import shutil
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 from PIL import Image
@@ -26,6 +27,8 @@ from skin_lesion.evaluation.external import (
     evaluate_external,
     pixel_spec,
 )
+from skin_lesion.evaluation.external_page import extent, lesion_warnings
+from skin_lesion.evaluation.overlap import overlap_section, verdict
 from skin_lesion.modeling.bundle import OOD_FILE, SEEN_FILE, ModelBundle
 from skin_lesion.settings import ExternalConfig, IngestConfig
 
@@ -160,7 +163,7 @@ def test_what_cannot_be_used_is_listed_with_its_reason(report):
     assert report.summary.put_aside == 1
     assert report.put_aside["image_id"].tolist() == ["broken"]
     assert report.summary.put_aside_reasons == {"unsupported_format": 1}
-    assert "Pictures and files that were not measured" in report.to_html()
+    assert "<caption>Pictures and files that were not measured.</caption>" in report.to_html()
 
 
 def test_pictures_that_the_model_has_seen_are_found_and_listed(mixed):
@@ -181,9 +184,92 @@ def test_figures_are_without_pictures_that_the_model_has_seen(mixed, report):
     assert mixed.summary.evidence == report.summary.evidence
     assert mixed.summary.with_overlap.n_images == report.summary.figures.n_images + 12
     assert report.summary.with_overlap is None
-    assert "12 pictures were seen in training" in mixed.to_html()
-    assert "With those seen in training" in mixed.to_html()
-    assert "No overlap with the training pictures found" in report.to_html()
+    words = "seen in training or validation, or"
+    assert f"12 pictures were {words} are of a lesion that was" in mixed.to_html()
+    assert f"With those {words} of a lesion that was" in mixed.to_html()
+
+
+def test_that_no_overlap_was_found_is_said_with_what_would_not_be_recognised(report):
+    page = report.to_html()
+    start = page.index("No overlap with training or validation pictures found")
+    said = page[start : page.index("</p>", start)]
+    assert "framed or slightly turned copies, and other photographs of the same lesion" in said
+    assert "quarter turns" not in said
+    assert report.summary.overlap.resize_mode != "crop"
+
+
+def test_what_goes_unseen_of_cropped_pictures_is_said(report):
+    cropped = report.summary.overlap.model_copy(update={"resize_mode": "crop"})
+    for text in (verdict(cropped, 1), overlap_section(cropped)):
+        assert "copies of another shape" in text
+        assert "quarter turns" in text
+
+
+def without_lesions(external, rows) -> ExternalSet:
+    """The same where the lesions of some rows are not named."""
+    table = external.table.copy()
+    table.loc[rows, "lesion_named"] = False
+    table.loc[rows, "lesion_id"] = "picture:" + table.loc[rows, "image_id"]
+    return dataclasses.replace(external, table=table)
+
+
+def above_figures(report: ExternalReport) -> str:
+    page = report.to_html()
+    return page[: page.index('id="overall"')]
+
+
+def test_pictures_without_lesion_ids_are_not_said_to_be_lesions(decided, external, quick):
+    found = report_on(decided, without_lesions(external, external.table.index), quick)
+    assert found.summary.n_lesion_named == 0
+    above = above_figures(found)
+    assert "36 pictures have no lesion id" in above
+    assert "each such picture counts as a lesion of its own" in above
+    assert "36 pictures of an unknown number of lesions" in above
+    page = found.to_html()
+    assert "of 36 lesions" not in page
+    assert "<th class=number>One picture of each lesion</th>" not in page
+    assert "One picture of each lesion, and each without a lesion id" in page
+    assert "Images / lesions, and pictures without a lesion id" in page
+    assert "bootstrap over lesions and pictures without a lesion id" in page
+
+
+def test_pictures_with_and_without_lesion_ids_are_counted_apart(decided, external, quick):
+    lesions = external.table["lesion_id"]
+    rows = external.table.index[lesions == lesions.iloc[0]]
+    found = report_on(decided, without_lesions(external, rows), quick).summary
+    assert found.n_lesion_named == len(external.table) - len(rows)
+    assert extent(found) == "36 pictures: 34 of 17 named lesions, 2 without a lesion id"
+
+
+def test_named_lesions_give_no_warning(report):
+    assert lesion_warnings(report.summary) == []
+    assert "36 pictures of 18 lesions" in above_figures(report)
+    assert "<th class=number>One picture of each lesion</th>" in report.to_html()
+
+
+def test_lesions_with_several_diagnoses_are_told_above_the_figures(decided, external, quick):
+    table = external.table.copy()
+    lesion = table["lesion_id"] == table["lesion_id"].iloc[0]
+    table.loc[table.index[lesion][0], "dx"] = "bkl" if table["dx"].iloc[0] != "bkl" else "nv"
+    found = report_on(decided, dataclasses.replace(external, table=table), quick)
+    assert found.summary.n_lesions_in_conflict == 1
+    assert "1 lesion id carries several diagnoses" in above_figures(found)
+
+
+@pytest.mark.filterwarnings("error")
+def test_several_pictures_of_one_class_are_measured_without_a_warning(decided, external, quick):
+    rows = np.flatnonzero(external.table["dx"] == "nv")
+    one_class = dataclasses.replace(
+        external,
+        table=external.table.iloc[rows].reset_index(drop=True),
+        pixels=external.pixels[rows],
+    )
+    found = report_on(decided, one_class, quick)
+    assert len(rows) > 1
+    assert found.summary.classes == ("nv",)
+    assert found.summary.figures.balanced_accuracy == found.summary.figures.per_class["nv"].recall
+    assert found.summary.figures.macro_auc is None
+    assert "nv" in found.to_html()
 
 
 def test_answers_on_seen_pictures_are_given_and_marked(mixed):
@@ -256,9 +342,15 @@ def test_the_report_appears_whole_and_is_never_overwritten(report, tmp_path):
     target = tmp_path / "deep" / "report"
     report.save(target)
     assert {path.name for path in target.iterdir()} == {
-        "report.html", "report.json", "predictions.csv", "put_aside.csv", "overlap.csv",
+        "report.html", "report.json", "report.schema.json", "predictions.csv", "put_aside.csv",
+        "overlap.csv",
     }  # fmt: skip
-    assert json.loads((target / "report.json").read_text())["model"] == "7"
+    written = json.loads((target / "report.json").read_text())
+    assert written["model"] == "7"
+    schema = json.loads((target / "report.schema.json").read_text())
+    jsonschema.validate(written, schema)
+    with pytest.raises(jsonschema.ValidationError, match="n_lesion_named"):
+        jsonschema.validate(written | {"n_lesion_named": "many"}, schema)
     assert [path.name for path in target.parent.iterdir()] == ["report"]
     page = (target / "report.html").read_text()
     assert "Nothing was fitted" in page
@@ -281,7 +373,9 @@ def test_the_command_measures_a_bundle(decided, folder, tmp_path, capsys, monkey
     assert main(arguments) == 0
     printed = capsys.readouterr()
     assert "36 pictures of 18 lesions, 1 put aside" in printed.out
-    assert "None of them is among" in printed.out
+    assert "None of them was recognised as one of" in printed.out
+    assert "other photographs of the same lesion would not be recognised" in printed.out
+    assert "Lesions not named" not in printed.out
     lines = printed.err.splitlines()
     assert all(re.match(r"\d\d:\d\d:\d\d  \S", line) for line in lines)
     stages = [line[10:].split()[0] for line in lines]
@@ -291,6 +385,25 @@ def test_the_command_measures_a_bundle(decided, folder, tmp_path, capsys, monkey
     assert (tmp_path / "out" / "report.html").is_file()
     assert main(arguments) == 1
     assert "exists" in capsys.readouterr().err
+
+
+def test_the_command_says_that_lesions_are_not_named(
+    decided, folder, tmp_path, capsys, monkeypatch, quick
+):
+    monkeypatch.setattr("pipelines.external.EvaluateConfig", lambda: quick)
+    lines = (folder / "labels.csv").read_text().splitlines()
+    labels = tmp_path / "labels.csv"
+    labels.write_text("\n".join(line.rpartition(",")[0] for line in lines))
+    arguments = [
+        "evaluate", "--model", str(decided.path), "--external", str(folder),
+        "--labels", str(labels), "--map", "nevus=nv", "--map", "melanoma=mel",
+        "--output", str(tmp_path / "out"),
+    ]  # fmt: skip
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "36 pictures of an unknown number of lesions, " in printed
+    assert "36 pictures have no lesion id, and each such picture counts as a lesion" in printed
+    assert "intervals be too narrow" in printed
 
 
 @pytest.mark.parametrize(
