@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zenml import Model, link_artifact_to_model
+from zenml import link_artifact_to_model
 from zenml.enums import ExecutionStatus
 
 from pipelines.overrides import Override, differences, override, parse_overrides, unknown
@@ -155,7 +155,7 @@ def _link_reused(run: "PipelineRunResponse") -> None:
     """Show what was reused at ZenML's model version too, which it does for cached steps alone."""
     if run.model_version is None:
         return
-    model = Model(name=run.model_version.model.name, version=run.model_version.number)
+    model = run.model_version.to_model_class()
     for step in run.steps.values():
         if step.status == ExecutionStatus.SKIPPED:
             for versions in step.outputs.values():
