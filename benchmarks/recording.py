@@ -186,8 +186,9 @@ def minutes_of_work(run: "PipelineRunResponse") -> float:
 
     seconds = {}
     for name, step in run.steps.items():
-        original = step.original_step_run_id
-        worked = Client().get_run_step(original) if original else step
+        worked = step
+        while worked.original_step_run_id:
+            worked = Client().get_run_step(worked.original_step_run_id)
         if worked.start_time is None or worked.end_time is None:
             raise ValueError(f"Run {run.name} has not finished: {name} has no end")
         seconds[name] = (worked.end_time - worked.start_time).total_seconds()
