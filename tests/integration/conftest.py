@@ -1,7 +1,7 @@
 """A stack of its own, and a data set small enough to train on in seconds."""
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,16 +85,12 @@ class Workplace:
 
 
 @pytest.fixture(scope="session")
-def workplace(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Workplace]:
-    from zenml.utils import source_utils
-
+def workplace(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Workplace:
     from pipelines.stacks import set_up_stack
 
     folder = tmp_path_factory.mktemp("workplace")
-    source_utils.set_custom_source_root(str(root))
     set_up_stack(root / "configs" / "stacks" / "local.yaml", folder)
-    yield Workplace(folder, write_data_set(folder / "data"))
-    source_utils.set_custom_source_root(None)
+    return Workplace(folder, write_data_set(folder / "data"))
 
 
 def write_data_set(folder: Path) -> Path:

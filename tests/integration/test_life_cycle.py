@@ -45,7 +45,6 @@ promote(sys.argv[1], user="Ann", reason="killed half-way")
 def place(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Path]:
     """A stack of its own: other tests are to find nothing in production."""
     from zenml.client import Client
-    from zenml.utils import source_utils
 
     from pipelines.stacks import set_up_stack
 
@@ -59,10 +58,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Path
     active, before = Client().active_stack_model.name, mlflow.get_tracking_uri()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", uri)
-        source_utils.set_custom_source_root(str(root))
         set_up_stack(folder / "stack.yaml", folder)
         yield folder
-        source_utils.set_custom_source_root(None)
     Client().activate_stack(active)
     mlflow.set_tracking_uri(before)
 

@@ -35,8 +35,6 @@ RECORDED_AS = {
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Workplace]:
     """A stack of its own: its store is part of every cache key, so no other test is disturbed."""
-    from zenml.utils import source_utils
-
     folder = tmp_path_factory.mktemp("rerun")
     before = Client().active_stack_model.name
     description = yaml.safe_load((root / "configs" / "stacks" / "local.yaml").read_text())
@@ -44,10 +42,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Work
     for component in description["components"].values():
         component["name"] = folder.name
     (folder / "stack.yaml").write_text(yaml.safe_dump(description))
-    source_utils.set_custom_source_root(str(root))
     set_up_stack(folder / "stack.yaml", folder)
     yield Workplace(folder, write_data_set(folder / "data"))
-    source_utils.set_custom_source_root(None)
     Client().activate_stack(before)
 
 
