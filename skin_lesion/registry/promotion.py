@@ -10,11 +10,12 @@ anywhere leaves a model in production, and the record of 1 says what was meant:
 `status` explains it and `repair` finishes it or takes it back.
 
 Two changes at once: on one machine with a sqlite registry the second waits for the first. On a
-server, whoever finds another change begun and not finished withdraws; both may, but never do both
-go on. What MLflow cannot do is to set an alias only if it is unchanged: a tool that sets it without
+server, of several that begin in the same moment one is carried out, and the others withdraw with an
+error; never are two carried out side by side. What MLflow cannot do is to set an alias only if it is unchanged: a tool that sets it without
 a record, in the moment between the last look and 3, is overwritten, and seen by neither.
 """
 
+import time
 from dataclasses import dataclass
 
 from skin_lesion.registry import changes
@@ -32,6 +33,7 @@ from skin_lesion.registry.version import (
 )
 from skin_lesion.settings import RegistryConfig
 
+_PAUSE_S = 0.2
 _REPAIR = "see `skin-lesion status`, and mend it with `skin-lesion status --repair`"
 
 
@@ -109,7 +111,7 @@ def promote(
                 + "\nIf it has to be, say why: --override REASON"
             )
         wish = _Wish("promotion", wanted, now, user, reason, override if refused else None, refused)
-        return _carry_out(wish)
+        return _carry_out(wish, config)
 
 
 def rollback(
@@ -151,10 +153,10 @@ def rollback(
                 f"production; {_REPAIR}"
             )
         _can_be_served(wanted, config)
-        return _carry_out(_Wish("rollback", wanted, now, user, reason))
+        return _carry_out(_Wish("rollback", wanted, now, user, reason), config)
 
 
-def _carry_out(wish: _Wish) -> Promotion:
+def _carry_out(wish: _Wish, config: RegistryConfig) -> Promotion:
     """Write the change in the order that the module describes."""
     import mlflow
 
@@ -176,7 +178,7 @@ def _carry_out(wish: _Wish) -> Promotion:
             bundle_hash=wish.version.bundle_hash,
         )
     )
-    _withdraw_if_not_alone(record)
+    _take_turn(record, config)
     client = mlflow.MlflowClient()
     if before is not None:
         client.set_registered_model_alias(name, PREVIOUS_ALIAS, str(before.version))
@@ -192,10 +194,24 @@ def _carry_out(wish: _Wish) -> Promotion:
     return Promotion(now, record.change)
 
 
-def _withdraw_if_not_alone(record: Recorded) -> None:
-    """The second look, after the record can be seen by others: whoever sees another gives way."""
+def _take_turn(record: Recorded, config: RegistryConfig) -> None:
+    """The second look, after the record can be seen by others: of several, one goes on.
+
+    Nobody goes on while it sees another change that is not finished. The one whose run has the
+    smallest id waits for the others to withdraw; all others do. So of several that begin in the
+    same moment one is carried out, whatever their clocks say.
+
+    Raises:
+        UnfinishedError: This one withdrew.
+    """
     name = record.change.model
-    others = [one for one in unfinished(name) if one.run_id != record.run_id]
+    deadline = time.monotonic() + config.lock_timeout_s
+    while others := [one for one in unfinished(name) if one.run_id != record.run_id]:
+        first = min(others, key=lambda one: one.run_id)
+        if first.run_id < record.run_id or time.monotonic() >= deadline:
+            changes.give_up(record)
+            raise _unfinished(first)
+        time.sleep(_PAUSE_S)
     now = champion(name)
     moved = (now.version if now else None) != record.change.before
     # Somebody may have finished between the first look and this one.
@@ -203,10 +219,8 @@ def _withdraw_if_not_alone(record: Recorded) -> None:
         one.state == "done" and one.change.number >= record.change.number
         for one in changes.history(name)
     )
-    if others or moved or overtaken:
+    if moved or overtaken:
         changes.give_up(record)
-        if others:
-            raise _unfinished(others[0])
         raise UnfinishedError(
             f"production was changed to version {now.version if now else 'none'} in this very "
             "moment; nothing was done: look at `skin-lesion status` and try again"

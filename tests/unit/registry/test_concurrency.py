@@ -8,7 +8,19 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from skin_lesion.registry import MODEL_NAME, champion, history, promote, repair, status
+from skin_lesion.registry import (
+    MODEL_NAME,
+    UnfinishedError,
+    champion,
+    changes,
+    history,
+    locking,
+    promote,
+    promotion,
+    repair,
+    repairing,
+    status,
+)
 from skin_lesion.registry.locking import lock_file, production_lock
 from skin_lesion.settings import RegistryConfig
 from tests.unit.registry.conftest import ALSO_GOOD, FAILED, GOOD, alias
@@ -62,7 +74,7 @@ def assert_one_chain() -> None:
     """Each change begins where the one before ended, and the last one is what is in production."""
     done = [one.change for one in history(MODEL_NAME) if one.state == "done"]
     assert [one.number for one in done] == list(range(1, len(done) + 1))
-    assert [one.before for one in done] == [None, *(one.after for one in done[:-1])]
+    assert [one.before for one in done] == [None, *(one.after for one in done[:-1])][: len(done)]
     now = champion()
     assert (now.version if now else None) == (done[-1].after if done else None)
 
@@ -82,6 +94,7 @@ def test_without_a_lock_no_two_promotions_are_carried_out_side_by_side(
 ) -> None:
     codes = at_once([GOOD, ALSO_GOOD, FAILED], tmp_path, "server")
     assert set(codes) <= {0, 3}
+    assert 0 in codes
     assert_one_chain()
     states = [one.state for one in history(MODEL_NAME)]
     assert states.count("done") == codes.count(0)
@@ -89,32 +102,57 @@ def test_without_a_lock_no_two_promotions_are_carried_out_side_by_side(
     assert status(look_inside=False).disagreements == ()
 
 
-def test_whoever_finds_another_change_begun_gives_way(
-    registry: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("first", [True, False], ids=["comes first", "comes second"])
+def test_nobody_goes_on_beside_a_change_that_does_not_end(
+    registry: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch, first: bool
 ) -> None:
     """The other one comes between the first look and the record."""
-    from skin_lesion.registry import changes, promotion
-
     promote(GOOD, **BY)
     real = changes.begin
 
     def begin(change: changes.Change) -> changes.Recorded:
-        other = real(change.model_copy(update={"user": "Bob", "after": FAILED}))
-        assert other.state == "begun"
-        return real(change)
+        other = change.model_copy(update={"user": "Bob", "after": FAILED})
+        ids = [real(other).run_id, (mine := real(change)).run_id]
+        while (ids[1] < ids[0]) != first:  # ids are drawn; draw until they stand as wanted
+            changes.give_up(mine)
+            ids[1] = (mine := real(change)).run_id
+        return mine
 
     monkeypatch.setattr(changes, "begin", begin)
-    with pytest.raises(promotion.UnfinishedError, match="Bob began at"):
-        promote(ALSO_GOOD, **BY)
+    with pytest.raises(UnfinishedError, match="Bob began at"):
+        promote(ALSO_GOOD, **BY, config=RegistryConfig(lock_timeout_s=0.5))
     assert alias(registry, "champion") == GOOD
-    assert [one.state for one in history(MODEL_NAME)].count("given up") == 1
+    assert [one.state for one in history(MODEL_NAME)].count("begun") == 1
+
+
+def test_the_first_waits_until_the_other_has_withdrawn(
+    registry: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, looks = changes.begin, []
+
+    def begin(change: changes.Change) -> changes.Recorded:
+        mine = real(change)
+        other = real(change.model_copy(update={"user": "Bob"}))
+        while other.run_id < mine.run_id:
+            changes.give_up(other)
+            other = real(change.model_copy(update={"user": "Bob"}))
+
+        def withdraw(seconds: float) -> None:
+            looks.append(alias(registry, "champion"))
+            changes.give_up(other)
+
+        monkeypatch.setattr(promotion.time, "sleep", withdraw)
+        return mine
+
+    monkeypatch.setattr(changes, "begin", begin)
+    promote(GOOD, **BY)
+    assert looks == [None]
+    assert alias(registry, "champion") == GOOD
 
 
 def test_whoever_is_overtaken_gives_way(
     registry: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from skin_lesion.registry import changes, promotion
-
     promote(GOOD, **BY)
     real = changes.begin
 
@@ -123,7 +161,7 @@ def test_whoever_is_overtaken_gives_way(
         return real(change)
 
     monkeypatch.setattr(changes, "begin", begin)
-    with pytest.raises(promotion.UnfinishedError, match=f"changed to version {FAILED}"):
+    with pytest.raises(UnfinishedError, match=f"changed to version {FAILED}"):
         promote(ALSO_GOOD, **BY)
     assert alias(registry, "champion") == FAILED
 
@@ -149,8 +187,6 @@ def test_only_a_sqlite_file_has_a_lock(uri: str, monkeypatch: pytest.MonkeyPatch
 def test_a_change_that_has_just_begun_on_a_server_is_left_alone(
     registry: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from skin_lesion.registry import changes, locking, repairing
-
     monkeypatch.setattr(locking, "lock_file", lambda: None)
     monkeypatch.setattr(repairing, "lock_file", lambda: None)
     begun = changes.Change(
