@@ -5,7 +5,7 @@ when the library changes. Each step therefore names the library modules that it 
 these import, directly or not, go into its cache key. Editing the heat-maps thus retrains nothing,
 and editing the decoder ingests again.
 
-`settings.py` is left out: its values reach the cache key as step parameters, so a new field of one
+`settings/` is left out: its values reach the cache key as step parameters, so a new field of one
 step does not re-run the others.
 """
 
@@ -20,7 +20,7 @@ from zenml.config.cache_policy import CachePolicy
 import skin_lesion
 
 PACKAGE = "skin_lesion"
-LEFT_OUT = frozenset({f"{PACKAGE}.settings"})
+LEFT_OUT = f"{PACKAGE}.settings."
 _PREFIX = "fingerprint of "
 
 
@@ -86,7 +86,7 @@ def _closure(modules: tuple[str, ...], root: Path) -> Iterator[tuple[str, bytes]
     while pending:
         name = pending.pop()
         path = _file_of(name, root)
-        if name in seen or name in LEFT_OUT or path is None:
+        if name in seen or path is None or f"{name}.".startswith(LEFT_OUT):
             continue
         seen.add(name)
         source = path.read_bytes()

@@ -287,7 +287,7 @@ def test_an_equal_outcome_leaves_what_follows_in_the_cache(workplace: Any) -> No
     [
         ("data/checks.py", {"validate", "register"}),
         ("explain/gradcam.py", {"evaluate", "register"}),
-        ("settings.py", {"register"}),
+        ("settings/training.py", {"register"}),
         ("data/synthetic.py", {"ingest", "register"}),
     ],
 )

@@ -66,7 +66,15 @@ def test_editing_the_heat_maps_retrains_nothing(library: Path) -> None:
 
 @pytest.mark.parametrize(
     "edited",
-    ["settings.py", "tracking.py", "registry/promotion.py", "pyfunc.py", "data/checks_html.py"],
+    [
+        "settings/__init__.py",
+        "settings/base.py",
+        "settings/training.py",
+        "tracking.py",
+        "registry/promotion.py",
+        "pyfunc.py",
+        "data/checks_html.py",
+    ],
 )
 def test_what_no_result_depends_on_retrains_nothing(edited: str, library: Path) -> None:
     assert not steps_that_see(edited, library) & {"ingest", "split", "augment", *TRAINING}
@@ -157,6 +165,26 @@ def test_imports_inside_functions_count(tmp_path: Path) -> None:
     (package / "lazy.py").write_text("VALUE = 1\n")
     before = library_fingerprint("caller", root=tmp_path)
     (package / "lazy.py").write_text("VALUE = 2\n")
+    assert library_fingerprint("caller", root=tmp_path) != before
+
+
+def test_settings_are_left_out_however_they_are_imported(tmp_path: Path) -> None:
+    """And nothing but them: not a module whose name only begins alike."""
+    package = tmp_path / PACKAGE
+    (package / "settings").mkdir(parents=True)
+    for name in ("__init__.py", "settings/__init__.py", "settings/area.py", "settings_page.py"):
+        (package / name).write_text("")
+    (package / "caller.py").write_text(
+        "import skin_lesion.settings\n"
+        "from skin_lesion.settings.area import Config\n"
+        "from .settings import area\n"
+        "from skin_lesion.settings_page import page\n"
+    )
+    before = library_fingerprint("caller", root=tmp_path)
+    for name in ("settings/__init__.py", "settings/area.py"):
+        (package / name).write_text("VALUE = 2\n")
+        assert library_fingerprint("caller", root=tmp_path) == before
+    (package / "settings_page.py").write_text("VALUE = 2\n")
     assert library_fingerprint("caller", root=tmp_path) != before
 
 

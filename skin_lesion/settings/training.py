@@ -1,0 +1,101 @@
+"""The network, and the two phases that train it."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from skin_lesion.settings.base import Settings
+
+Phase = Literal["warmup", "finetune"]
+
+
+class BackboneConfig(Settings):
+    """The convolutional network below the classification head.
+
+    Attributes:
+        name: One of `skin_lesion.modeling.backbones.BACKBONES`.
+        weights: `imagenet` (downloaded once), `none` (random) or `path`: a `.weights.h5` file.
+        path: That file; where it is None the environment's `BACKBONE_WEIGHTS` is used.
+        sha256: Expected checksum of that file; None accepts any file and records its checksum.
+        feature_layer: Cut the backbone at this layer; None keeps all of it.
+        mirror: Address to download from instead of the publisher's.
+        batchnorm_momentum: Share that the moving statistics of BatchNorm keep at each step; training
+            from scratch in a few hundred steps wants less than the customary 0.99, or inference
+            would still use statistics of the random network.
+    """
+
+    name: str = "efficientnet_b4"
+    weights: Literal["imagenet", "none", "path"] = "imagenet"
+    path: str | None = None
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    feature_layer: str | None = None
+    mirror: str | None = None
+    batchnorm_momentum: float = Field(default=0.99, ge=0.0, lt=1.0)
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether training starts from learnt weights."""
+        return self.weights != "none"
+
+
+class TrainConfig(Settings):
+    """What both training phases share.
+
+    Attributes:
+        epochs: Passes over the training images.
+        learning_rate: Peak rate.
+        final_learning_rate_share: The cosine schedule ends at this share of the peak; 1 keeps the
+            rate constant.
+        rise_epochs: The rate rises linearly from 0 during this many epochs.
+        weight_decay: Decoupled weight decay of AdamW; never applied to biases and BatchNorm.
+        batch_size: Images in a step.
+        label_smoothing: Probability mass spread evenly over the classes.
+        dropout: Rate before the classification layer.
+        gradient_clip_norm: Largest global norm of the gradient; None leaves it alone.
+        precision: Keras dtype policy of the training computation.
+        jit_compile: Compile with XLA: None leaves it to JAX; TensorFlow never does, since it has no
+            XLA kernel for the augmentation.
+        workers: Loader threads; 0 loads in the training thread.
+    """
+
+    epochs: int = Field(default=30, ge=1)
+    learning_rate: float = Field(default=1e-4, gt=0.0)
+    final_learning_rate_share: float = Field(default=1.0, ge=0.0, le=1.0)
+    rise_epochs: float = Field(default=0.0, ge=0.0)
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    batch_size: int = Field(default=32, ge=2)
+    label_smoothing: float = Field(default=0.05, ge=0.0, lt=1.0)
+    dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
+    gradient_clip_norm: float | None = Field(default=1.0, gt=0.0)
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    jit_compile: bool | None = None
+    workers: int = Field(default=1, ge=0)
+
+
+class WarmupConfig(TrainConfig):
+    """The first phase.
+
+    With pretrained weights the backbone is frozen and only the head learns. Without them the whole
+    network trains at a rising rate, since a frozen random backbone would teach nothing.
+    """
+
+
+class FinetuneConfig(TrainConfig):
+    """The second phase.
+
+    Attributes:
+        unfreeze_epochs: Progressive unfreezing: blocks are freed from the output towards the input
+            in even portions over this many epochs; 0 frees everything at once.
+        frozen_blocks: Blocks next to the input that stay frozen throughout.
+        train_batchnorm: Whether BatchNorm of unfrozen blocks learns and updates its statistics;
+            False keeps it in inference mode.
+        patience: Epochs without a better validation macro F1 before training stops.
+    """
+
+    epochs: int = Field(default=40, ge=1)
+    learning_rate: float = Field(default=3e-6, gt=0.0)
+    weight_decay: float = Field(default=1e-4, ge=0.0)
+    unfreeze_epochs: int = Field(default=10, ge=0)
+    frozen_blocks: int = Field(default=0, ge=0)
+    train_batchnorm: bool = False
+    patience: int = Field(default=10, ge=1)
