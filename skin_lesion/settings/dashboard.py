@@ -19,7 +19,6 @@ class DashboardConfig(Settings):
         clinician_role: Role of those who may read pictures.
         engineer_role: Role of those who may promote and roll back.
         max_file_bytes: Largest picture, encoded.
-        max_pixels: A picture that declares more is refused before it is decoded.
         max_files: Most pictures at one go.
         shown_side: Longest side of a picture in the browser, in pixels.
         jpeg_quality: Of pictures in the browser, 1 to 95.
@@ -29,12 +28,13 @@ class DashboardConfig(Settings):
     audit: str | None = None
     keep_pictures: str | None = None
     insecure: bool = False
-    user_claims: tuple[str, ...] = Field(default=("email", "preferred_username", "sub"), min_length=1)
+    user_claims: tuple[str, ...] = Field(
+        default=("email", "preferred_username", "sub"), min_length=1
+    )
     role_claim: str = "roles"
     clinician_role: str = "clinician"
     engineer_role: str = "engineer"
     max_file_bytes: int = Field(default=16 * 2**20, ge=1)
-    max_pixels: int = Field(default=64 * 10**6, ge=1)
     max_files: int = Field(default=200, ge=1)
     shown_side: int = Field(default=1024, ge=64)
     jpeg_quality: int = Field(default=90, ge=1, le=95)

@@ -1,0 +1,1 @@
+"""What the dashboard knows and does, apart from how it is drawn: nothing here imports Streamlit."""
