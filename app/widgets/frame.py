@@ -14,7 +14,9 @@ _STATIC = Path(__file__).resolve().parents[1] / "static"
 
 @cache
 def _style() -> str:
-    return (_STATIC / "dashboard.css").read_text(encoding="utf-8")
+    # The frame's own sheet first: what an area says of its own classes then counts.
+    sheets = sorted(_STATIC.glob("*.css"), key=lambda file: (file.stem != "dashboard", file.stem))
+    return "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
 
 
 def dress() -> None:
