@@ -1,16 +1,19 @@
 """Looking words up, and writing numbers and dates as a language writes them."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
+from zoneinfo import ZoneInfo
 
 Language = Literal["en", "es"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 _FOLDER = Path(__file__).parent
 _NBSP = "\u00a0"
+# Of numbers and dates: day before month, and 24 hours, as the world outside the United States writes.
+_LOCALES: Mapping[Language, str] = {"en": "en_GB", "es": "es"}
 
 
 @cache
@@ -18,7 +21,7 @@ def catalogue(language: Language) -> Mapping[str, str]:
     """Every text of a language, by its dotted key; the items of a list are numbered from 0.
 
     Raises:
-        ValueError: A value is neither a text nor a list or mapping of texts.
+        ValueError: A value is neither a text nor a list or mapping of texts, or a key is no text.
     """
     import yaml
 
@@ -35,18 +38,36 @@ def best_language(wanted: str | None) -> Language:
     return next((language for language in LANGUAGES if language == code), "en")
 
 
+def time_zone(name: str | None) -> tzinfo | None:
+    """The zone that a browser names, such as `Europe/Madrid`; None where it names none we know."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (
+        ValueError,
+        LookupError,
+        OSError,
+    ):  # it is the browser that says it, and it may say anything
+        return None
+
+
 class Texts:
     """The words of one language: `texts("read.title")`."""
 
-    def __init__(self, language: Language) -> None:
+    def __init__(self, language: Language, zone: str | None = None) -> None:
         """Take a language.
 
+        Args:
+            language: One of `LANGUAGES`.
+            zone: Name of the time zone in which moments are shown; None, or a name that is none,
+                shows them in UTC and says so.
+
         Raises:
-            ValueError: It is none of ours.
+            ValueError: The language is none of ours.
         """
         if language not in LANGUAGES:
             raise ValueError(f"language {language!r}; expected one of {', '.join(LANGUAGES)}")
-        self.language = language
+        self.language: Language = language
+        self._zone = time_zone(zone)
         self._texts = catalogue(language)
 
     def __call__(self, key: str, **values: object) -> str:
@@ -55,16 +76,16 @@ class Texts:
         Raises:
             KeyError: There is no such text, or a value for its braces is missing.
         """
-        return self._texts[key].format_map(values) if values else self._texts[key]
+        return self._texts[key].format_map(values)
 
     def __contains__(self, key: str) -> bool:
         return key in self._texts
 
     def items(self, key: str) -> list[str]:
         """The texts of a list, in order; empty where there is none."""
-        found = []
+        found: list[str] = []
         while f"{key}.{len(found)}" in self._texts:
-            found.append(self._texts[f"{key}.{len(found)}"])
+            found.append(self(f"{key}.{len(found)}"))
         return found
 
     def number(self, value: float, digits: int = 0) -> str:
@@ -72,22 +93,41 @@ class Texts:
         from babel.numbers import format_decimal
 
         pattern = "#,##0" + ("." + "0" * digits if digits else "")
-        return format_decimal(value, format=pattern, locale=self.language)
+        return format_decimal(value, format=pattern, locale=_LOCALES[self.language])
 
     def percent(self, share: float, digits: int = 0) -> str:
         """A share from 0 to 1 in per cent."""
         from babel.numbers import format_percent
 
         pattern = "#,##0" + ("." + "0" * digits if digits else "") + f"{_NBSP}%"
-        return format_percent(share, format=pattern, locale=self.language)
+        return format_percent(share, format=pattern, locale=_LOCALES[self.language])
 
-    def date(self, moment: datetime, *, time: bool = True) -> str:
-        """A moment as the language writes it, in the zone that the moment has."""
+    def date(self, moment: datetime, *, time: bool = True, zone: bool = False) -> str:
+        """A moment as the language writes it, in the reader's zone.
+
+        Args:
+            moment: When; one without a zone counts as UTC.
+            time: Whether to say the time of day, and not the day alone.
+            zone: Whether to say how far that is from UTC. Where the reader's zone is unknown the time
+                always says that it is UTC.
+        """
         from babel.dates import format_date, format_datetime
 
-        if time:
-            return format_datetime(moment, format="medium", locale=self.language)
-        return format_date(moment, format="medium", locale=self.language)
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        local = aware.astimezone(self._zone or UTC)
+        locale = _LOCALES[self.language]
+        if not time:
+            return format_date(local, format="medium", locale=locale)
+        written = format_datetime(local, format="medium", locale=locale)
+        if self._zone is None:
+            return f"{written}{_NBSP}UTC"
+        return f"{written}{_NBSP}({_offset(local)})" if zone else written
+
+
+def _offset(moment: datetime) -> str:
+    """How far from UTC, such as `UTC+02:00`."""
+    sign = moment.strftime("%z")
+    return f"UTC{sign[:3]}:{sign[3:5]}"
 
 
 def _flat(value: Any, prefix: str) -> dict[str, str]:
@@ -101,5 +141,8 @@ def _flat(value: Any, prefix: str) -> dict[str, str]:
         raise ValueError(f"{prefix} is {value!r}; expected a text, or a list or mapping of texts")
     found: dict[str, str] = {}
     for key, inner in pairs:
+        # YAML takes a bare `yes`, `no` or `on` for a truth value, even as a key.
+        if isinstance(key, bool) or not isinstance(key, str | int):
+            raise ValueError(f"{prefix} has the key {key!r}; expected a text, in quotes if need be")
         found |= _flat(inner, f"{prefix}.{key}")
     return found
