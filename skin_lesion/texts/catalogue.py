@@ -59,7 +59,7 @@ class Texts:
         Args:
             language: One of `LANGUAGES`.
             zone: Name of the time zone in which moments are shown; None, or a name that is none,
-                shows them in UTC and says so.
+                shows them in UTC.
 
         Raises:
             ValueError: The language is none of ours.
@@ -108,8 +108,7 @@ class Texts:
         Args:
             moment: When; one without a zone counts as UTC.
             time: Whether to say the time of day, and not the day alone.
-            zone: Whether to say how far that is from UTC. Where the reader's zone is unknown the time
-                always says that it is UTC.
+            zone: Whether to say how far that is from UTC.
         """
         from babel.dates import format_date, format_datetime
 
@@ -119,15 +118,13 @@ class Texts:
         if not time:
             return format_date(local, format="medium", locale=locale)
         written = format_datetime(local, format="medium", locale=locale)
-        if self._zone is None:
-            return f"{written}{_NBSP}UTC"
         return f"{written}{_NBSP}({_offset(local)})" if zone else written
 
 
 def _offset(moment: datetime) -> str:
     """How far from UTC, such as `UTC+02:00`."""
     sign = moment.strftime("%z")
-    return f"UTC{sign[:3]}:{sign[3:5]}"
+    return f"UTC{sign[:3]}:{sign[3:5]}" if moment.utcoffset() else "UTC"
 
 
 def _flat(value: Any, prefix: str) -> dict[str, str]:
