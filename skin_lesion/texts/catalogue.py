@@ -21,13 +21,14 @@ def catalogue(language: Language) -> Mapping[str, str]:
     """Every text of a language, by its dotted key; the items of a list are numbered from 0.
 
     Raises:
-        ValueError: A value is neither a text nor a list or mapping of texts, or a key is no text.
+        ValueError: A value is neither a text nor a list or mapping of texts.
     """
     import yaml
 
     found: dict[str, str] = {}
     for file in sorted((_FOLDER / language).glob("*.yaml")):
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        # Everything is a text: a bare `yes` is no truth value here, and 1.10 no number.
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
         found.update(_flat(content, file.stem))
     return found
 
@@ -138,8 +139,5 @@ def _flat(value: Any, prefix: str) -> dict[str, str]:
         raise ValueError(f"{prefix} is {value!r}; expected a text, or a list or mapping of texts")
     found: dict[str, str] = {}
     for key, inner in pairs:
-        # YAML takes a bare `yes`, `no` or `on` for a truth value, even as a key.
-        if isinstance(key, bool) or not isinstance(key, str | int):
-            raise ValueError(f"{prefix} has the key {key!r}; expected a text, in quotes if need be")
         found |= _flat(inner, f"{prefix}.{key}")
     return found
