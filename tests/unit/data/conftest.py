@@ -10,7 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from skin_lesion.data.sources import Source, open_source
 from skin_lesion.labels import LABELS
+from skin_lesion.settings import IngestConfig, SourceConfig, SyntheticConfig
+
+SYNTHETIC = SyntheticConfig(lesions_per_class=3, height=32, width=40)
 
 
 def encode(pixels: NDArray[np.uint8], file_format: str = "JPEG", **options: object) -> bytes:
@@ -78,3 +82,17 @@ class DataSet:
 @pytest.fixture
 def data_set() -> DataSet:
     return DataSet.of_lesions()
+
+
+@pytest.fixture(autouse=True)
+def no_path_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HAM10000_PATH", raising=False)
+
+
+def local(path: Path) -> SourceConfig:
+    return SourceConfig(kind="local", path=str(path))
+
+
+def contents(config: SourceConfig, seed: int = 0) -> tuple[Source, dict[str, bytes]]:
+    with open_source(config, IngestConfig(), seed) as source:
+        return source, {name: source.read(name) for name in source.metadata["image_id"]}
