@@ -13,10 +13,13 @@ from skin_lesion.registry.lookup import (
     production,
 )
 from skin_lesion.registry.measurements import run_name
+from skin_lesion.registry.mirroring import MirrorRecord, mirror_record, record_mirror
 from skin_lesion.registry.packaging import input_example, serving_requirements, signature
 from skin_lesion.registry.promotion import (
+    ChangedError,
     Promotion,
     RefusedError,
+    Seen,
     UnfinishedError,
     promote,
     rollback,
@@ -37,12 +40,15 @@ __all__ = [
     "PRODUCTION_ALIAS",
     "TAGGED_FIGURES",
     "Change",
+    "ChangedError",
     "Disagreement",
+    "MirrorRecord",
     "Promotion",
     "Recorded",
     "RefusedError",
     "RegisteredVersion",
     "RegistryState",
+    "Seen",
     "UnfinishedError",
     "Verification",
     "VersionComparison",
@@ -55,9 +61,11 @@ __all__ = [
     "find_version",
     "history",
     "input_example",
+    "mirror_record",
     "open_bundle",
     "production",
     "promote",
+    "record_mirror",
     "register_bundle",
     "repair",
     "rollback",

@@ -38,11 +38,39 @@ _REPAIR = "see `skin-lesion status`, and mend it with `skin-lesion status --repa
 
 
 class RefusedError(RuntimeError):
-    """A version that may not go into production."""
+    """A version that may not go into production.
+
+    Attributes:
+        reasons: Why, one sentence each.
+        overridable: Whether a reason to do it nonetheless is accepted.
+    """
+
+    def __init__(self, message: str, reasons: tuple[str, ...], *, overridable: bool) -> None:
+        """Say why."""
+        super().__init__(message)
+        self.reasons = reasons
+        self.overridable = overridable
 
 
 class UnfinishedError(RuntimeError):
     """Another change of production was begun and not finished."""
+
+
+class ChangedError(RuntimeError):
+    """What is in production is no longer what the caller saw there; nothing was done."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What somebody saw before they decided: a change that they confirmed is made from there alone.
+
+    Attributes:
+        champion: Version in production; None where none was.
+        previous: Version that a rollback goes back to; of no interest to a promotion.
+    """
+
+    champion: int | None
+    previous: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +103,7 @@ def promote(
     user: str,
     reason: str,
     override: str | None = None,
+    seen: Seen | None = None,
     name: str = MODEL_NAME,
     config: RegistryConfig = DEFAULTS,
 ) -> Promotion:
@@ -86,12 +115,14 @@ def promote(
         reason: Why; may be empty.
         override: Why in spite of the gates; None lets them decide. Nothing overrides a model with
             other files or other answers than those that were registered.
+        seen: What the user saw in production; None does not ask.
         name: Registered model.
         config: Waiting time, tolerance and lengths.
 
     Raises:
         LookupError: There is no such version.
         RefusedError: The gates, the files or the answers of the version keep it out.
+        ChangedError: Another version is in production than the user saw there.
         UnfinishedError: Another change is under way, or was cut off.
         TimeoutError: Another process on this machine does not come to an end.
         ValueError: Without a user, or with words that are too long.
@@ -101,6 +132,7 @@ def promote(
         wanted, now = find_version(version, name), champion(name)
         if now is not None and now.version == wanted.version:
             return Promotion(now, None)
+        _as_seen(seen, now)
         _no_other(name)
         _can_be_served(wanted, config)
         refused = tuple(refusals(wanted, now))
@@ -108,7 +140,9 @@ def promote(
             raise RefusedError(
                 f"version {wanted.version} is not fit for production:\n"
                 + "\n".join(f"  {reason}" for reason in refused)
-                + "\nIf it has to be, say why: --override REASON"
+                + "\nIf it has to be, say why: --override REASON",
+                refused,
+                overridable=True,
             )
         wish = _Wish("promotion", wanted, now, user, reason, override if refused else None, refused)
         return _carry_out(wish, config)
@@ -118,6 +152,7 @@ def rollback(
     *,
     user: str,
     reason: str,
+    seen: Seen | None = None,
     name: str = MODEL_NAME,
     config: RegistryConfig = DEFAULTS,
 ) -> Promotion:
@@ -128,12 +163,14 @@ def rollback(
     Args:
         user: Who wants it.
         reason: Why; may be empty.
+        seen: What the user saw in production, and before it; None does not ask.
         name: Registered model.
         config: Waiting time, tolerance and lengths.
 
     Raises:
         LookupError: No version was in production before, or it is gone.
         RefusedError: Its files or answers are not those that were registered.
+        ChangedError: Production, or what was there before, is not what the user saw.
         UnfinishedError: Another change is under way, or was cut off.
         TimeoutError: Another process on this machine does not come to an end.
         ValueError: Without a user, or with words that are too long.
@@ -142,6 +179,7 @@ def rollback(
     with production_lock(config.lock_timeout_s):
         _no_other(name)
         now, wanted = champion(name), aliased(PREVIOUS_ALIAS, name)
+        _as_seen(seen, now)
         if wanted is None:
             raise LookupError(
                 f"no version of {name!r} was in production before, so there is nothing to go back "
@@ -151,6 +189,11 @@ def rollback(
             raise LookupError(
                 f"the alias {PREVIOUS_ALIAS!r} points to version {now.version}, which is in "
                 f"production; {_REPAIR}"
+            )
+        if seen is not None and seen.previous != wanted.version:
+            raise ChangedError(
+                f"version {wanted.version} was in production before, and not "
+                f"{_named(seen.previous)}; nothing was done: look again"
             )
         _can_be_served(wanted, config)
         return _carry_out(_Wish("rollback", wanted, now, user, reason), config)
@@ -237,6 +280,19 @@ def _no_other(name: str) -> None:
         raise _unfinished(one)
 
 
+def _as_seen(seen: Seen | None, now: RegisteredVersion | None) -> None:
+    found = now.version if now else None
+    if seen is not None and seen.champion != found:
+        raise ChangedError(
+            f"{_named(found)} is in production by now, and not {_named(seen.champion)}; nothing was "
+            "done: look again"
+        )
+
+
+def _named(version: int | None) -> str:
+    return "nothing" if version is None else f"version {version}"
+
+
 def _unfinished(record: Recorded) -> UnfinishedError:
     change = record.change
     return UnfinishedError(
@@ -252,7 +308,9 @@ def _can_be_served(version: RegisteredVersion, config: RegistryConfig) -> None:
     if found:
         raise RefusedError(
             f"version {version.version} cannot be served, and no override changes that:\n"
-            + "\n".join(f"  {reason}" for reason in found)
+            + "\n".join(f"  {reason}" for reason in found),
+            tuple(found),
+            overridable=False,
         )
 
 
