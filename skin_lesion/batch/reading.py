@@ -20,7 +20,7 @@ from skin_lesion.data.images import ImageError, Reason
 MISSING: Literal["missing"] = "missing"
 NO_ACCESS: Literal["no_access"] = "no_access"
 
-# What the file itself is to blame for; whatever else goes wrong is the machine's.
+# What a file itself is to blame for; whatever else goes wrong is the machine's, or the store's.
 _OWN_FAULTS = frozenset(
     {
         errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EIO,
@@ -95,7 +95,7 @@ class InputReader:
         except PermissionError as error:
             return Unread(NO_ACCESS, f"it may not be read: {error.strerror or error}")
         except OSError as error:
-            if error.errno not in _OWN_FAULTS:
+            if each.kind == "object" or error.errno not in _OWN_FAULTS:
                 raise
             return Unread(NO_ACCESS, f"it cannot be read: {error.strerror}")
         if len(data) > self._limit:
@@ -129,8 +129,11 @@ class InputReader:
 
 def _file(path: str, most: int) -> bytes:
     """The first bytes of a regular file; a pipe or device must not make a reader wait for ever."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    with open(path, "rb", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise PermissionError(errno.EACCES, "it is no regular file")
         return file.read(most)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -3,6 +3,7 @@
 Credentials, region and `AWS_ENDPOINT_URL` come from the environment, as for every tool of AWS.
 """
 
+import errno
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,23 @@ if TYPE_CHECKING:
     from s3fs import S3FileSystem
 
 _SCHEME = "s3://"
+# What S3 says of the one object that was asked for. Whatever else it says, such as that a token has
+# expired, it would say of every other object too.
+_OF_ONE_OBJECT = frozenset(
+    {
+        "AccessDenied",
+        "AllAccessDisabled",
+        "InvalidObjectState",
+        "NoSuchBucket",
+        "NoSuchKey",
+        "403",
+        "404",
+    }
+)
+# No object can have such an address.
+_NO_ADDRESS = frozenset({"InvalidBucketName", "KeyTooLongError"})
+# There is no first byte: the object is empty.
+_NOTHING_THERE = frozenset({"InvalidRange", "416"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +98,55 @@ def read_object(address: str, size: int, most: int) -> bytes:
         PermissionError: It may not be read.
         OSError: The store cannot be reached.
     """
-    path = address.removeprefix(_SCHEME)
     if size == 0:  # the range of nothing is an error to S3
         return b""
-    with _reaching(address):
-        if size > 0:
-            ranged: bytes = _store().cat_file(path, start=0, end=most)
-            return ranged
-        with _store().open(path, "rb", cache_type="none") as file:
-            data: bytes = file.read(most)
+    try:
+        with _reaching(address):
+            data: bytes = _store().cat_file(address.removeprefix(_SCHEME), start=0, end=most)
             return data
+    except OSError as error:
+        if _code(error) in _NOTHING_THERE:
+            return b""
+        raise
 
 
 @contextmanager
 def _reaching(address: str) -> Iterator[None]:
-    """Turn what the client says of connections and credentials into an error of ours."""
-    from botocore.exceptions import BotoCoreError
+    """Turn what the client says of addresses, connections and credentials into an error of ours."""
+    from botocore.exceptions import BotoCoreError, ParamValidationError
 
     try:
         yield
+    except ParamValidationError as error:
+        raise _no_address(address) from error
     except BotoCoreError as error:
-        raise OSError(
-            f"{address} cannot be reached: {error}; look at the connection, at AWS_ENDPOINT_URL and "
-            "at the credentials in the environment, and start the same again"
-        ) from error
+        raise _out_of_reach(address, error) from error
+    except OSError as error:
+        code = _code(error)
+        if code in _NO_ADDRESS:
+            raise _no_address(address) from error
+        if code is None or code in _OF_ONE_OBJECT | _NOTHING_THERE:
+            raise
+        raise _out_of_reach(address, error) from error
+
+
+def _no_address(address: str) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, "no object can have this address", address)
+
+
+def _out_of_reach(address: str, error: Exception) -> OSError:
+    return OSError(
+        f"{address} cannot be reached: {error}; look at the connection, at AWS_ENDPOINT_URL and at "
+        "the credentials in the environment, which may have expired, and start the same again"
+    )
+
+
+def _code(error: OSError) -> str | None:
+    """What the store answered, where an error is an answer of it."""
+    from botocore.exceptions import ClientError
+
+    cause = error.__cause__
+    return str(cause.response["Error"].get("Code")) if isinstance(cause, ClientError) else None
 
 
 @functools.cache

@@ -56,6 +56,14 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
     assert reason(read(file("/dev/zero"))) == "no_access"
 
 
+def test_folders_named_as_pictures_leave_nothing_open(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with InputReader(1000, readers=1) as reader:
+        for _ in range(5):
+            assert reason(reader.read(file(tmp_path))) == "no_access"
+        assert len(os.listdir("/proc/self/fd")) <= before
+
+
 def test_a_file_without_permission_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -133,8 +133,66 @@ def test_an_object_that_vanishes_on_the_way_is_a_row_that_says_so(
 
 
 @pytest.mark.parametrize(
+    "address",
+    [
+        "s3://skin",
+        "s3://skin/",
+        "s3://",
+        "s3:///1.jpg",
+        "s3://bad bucket/1.jpg",
+        f"s3://skin/{'x' * 1100}",
+    ],
+)
+def test_an_address_that_no_object_can_have_is_a_row_like_others(
+    bucket: Any, tmp_path: Path, score: Score, address: str
+) -> None:
+    bucket.put_object(Key="1.jpg", Body=jpeg(1))
+    table = tmp_path / "list.csv"
+    table.write_text(f'uri\n"{address}"\ns3://skin/1.jpg\n')
+    assert [row["reason"] for row in rows_of(score(table))] == ["missing", None]
+
+
+def answering(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the store answer every request for an object with this code."""
+    from botocore.exceptions import ClientError
+    from s3fs.errors import translate_boto_error
+
+    def answer(*_: Any, **__: Any) -> bytes:
+        said = {"Error": {"Code": code, "Message": f"the store says {code}"}}
+        raise translate_boto_error(ClientError(said, "GetObject"))
+
+    monkeypatch.setattr(s3._store(), "cat_file", answer)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("ExpiredToken", "InvalidToken", "TokenRefreshRequired", "InvalidAccessKeyId"),
+        *("SignatureDoesNotMatch", "RequestTimeTooSkewed", "SlowDown", "SomethingNew"),
+    ],
+)
+def test_credentials_that_expire_on_the_way_stop_the_run_and_put_nothing_aside(
+    objects: Path, score: Score, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    with monkeypatch.context() as patched:
+        answering(code, patched)
+        with pytest.raises(OSError, match=f"the store says {code}.*may have expired"):
+            score("s3://skin/a/b")
+    assert score("s3://skin/a/b").summary.put_aside == 0
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "InvalidObjectState"])
+def test_an_object_that_may_not_be_read_is_a_row_that_says_so(
+    objects: Path, score: Score, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    answering(code, monkeypatch)
+    assert score("s3://skin/a/b").summary.reasons == {"no_access": 10}
+
+
+@pytest.mark.parametrize(
     ("source", "message"),
     [
+        ("s3://bad bucket/a", "does not exist"),
         ("s3://nowhere/a", "does not exist"),
         ("s3://skin/nothing", "does not exist|holds no picture"),
         ("s3://", "names no bucket"),
