@@ -1,57 +1,47 @@
 """The clinicians' dashboard: `skin-lesion dashboard`, or `streamlit run app/dashboard.py`.
 
-This file is run anew whenever a user does something. It decides who sits before it and in which
-language, draws what stands on every page, and hands over to the page.
+This is the server: what happens once, and what surrounds every request. What users see is drawn by
+`page.py`, anew whenever one of them does something.
 """
 
-from collections.abc import Callable
+import asyncio
+import logging
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 
-from app import desk as shared
-from app.desk import Desk
-from app.views import batch, evidence, history, read, registry
-from app.widgets import door, frame
-from skin_lesion.texts import Texts
+_HERE = Path(__file__).resolve().parent
+# The project need not be installed for its rooms to be found.
+if str(_HERE.parent) not in sys.path:
+    sys.path.insert(0, str(_HERE.parent))
 
-
-def main() -> None:
-    """Draw the page that the user is on."""
-    texts = Texts(shared.language())
-    st.set_page_config(
-        page_title=texts("frame.title"),
-        page_icon=":material/dermatology:",
-        layout="wide",
-        initial_sidebar_state="expanded",
-    )
-    frame.dress()
-    config = shared.configuration()
-    store = shared.model_store()  # begins to load while the user is asked who they are
-    user = door.admit(config, texts)
-    desk = Desk(config, texts, user, store, shared.audit_log())
-    pages = [
-        _page(desk, read.show, "read", ":material/image_search:", first=True),
-        _page(desk, batch.show, "batch", ":material/grid_view:"),
-        _page(desk, history.show, "history", ":material/history:"),
-        _page(desk, evidence.show, "evidence", ":material/monitoring:"),
-    ]
-    if user.may("engineer"):
-        pages.append(_page(desk, registry.show, "registry", ":material/deployed_code:"))
-    page = st.navigation(pages, position="sidebar")
-    frame.surround(desk)
-    page.run()
+from app import desk as shared  # noqa: E402
+from app import failures, warming  # noqa: E402
+from app.gate import Gate  # noqa: E402
 
 
-def _page(
-    desk: Desk, show: Callable[[Desk], None], name: str, icon: str, *, first: bool = False
-) -> "st.Page":  # type: ignore[valid-type]
-    def run() -> None:
-        show(desk)
+@asynccontextmanager
+async def _running(_: st.App) -> AsyncIterator[None]:
+    """While the server runs: the model loads before anybody asks for it."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("app").setLevel(logging.INFO)
+    shared.entrance()
+    threading.Thread(target=warming.warm, name="warming", daemon=True).start()
+    try:
+        yield
+    finally:
+        if shared.model_store.is_made:
+            await asyncio.to_thread(shared.model_store().stop)
 
-    # The address is the same in every language, so that a link goes on working.
-    return st.Page(
-        run, title=desk.texts(f"frame.pages.{name}"), icon=icon, url_path=name, default=first
-    )
 
-
-main()
+server = st.App(
+    _HERE / "page.py",
+    lifespan=_running,
+    middleware=[Middleware(Gate)],
+    on_script_error=failures.tell,
+)

@@ -38,6 +38,8 @@ class User:
 
 # Whoever sits at this machine can run every command of the project anyway.
 LOCAL = User("local", frozenset(ROLES), identified=False)
+# Whoever else comes in without a log-in may ask the model, and not say which one answers.
+GUEST = User("anonymous", frozenset({"clinician"}), identified=False)
 
 
 def user_of(claims: Mapping[str, Any], config: DashboardConfig) -> User:
@@ -51,7 +53,36 @@ def user_of(claims: Mapping[str, Any], config: DashboardConfig) -> User:
         raise ValueError(
             f"the log-in names nobody; expected one of the claims {', '.join(config.user_claims)}"
         )
-    found = claims.get(config.role_claim)
+    found = claim(claims, config.role_claim)
     held = [found] if isinstance(found, str) else found if isinstance(found, list | tuple) else []
     wanted = {"clinician": config.clinician_role, "engineer": config.engineer_role}
     return User(name, frozenset(role for role in ROLES if wanted[role] in held))
+
+
+def claim(claims: Mapping[str, Any], path: str) -> Any:
+    """The value of a claim; None where there is none.
+
+    Args:
+        claims: Of a log-in.
+        path: Name of the claim. Where no claim has it, its dots lead into claims that hold claims.
+    """
+    if path in claims:  # some issuers name claims by addresses, which have dots of their own
+        return claims[path]
+    value: Any = claims
+    for name in path.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            return None
+        value = value[name]
+    return value
+
+
+def logged_in_until(claims: Mapping[str, Any], config: DashboardConfig) -> float:
+    """When somebody has to log in again, in seconds since 1970.
+
+    Raises:
+        ValueError: The claims do not say when the log-in was.
+    """
+    issued = claims.get("iat")
+    if isinstance(issued, bool) or not isinstance(issued, int | float):
+        raise ValueError(f"the log-in's claim iat is {issued!r}; expected the time of the log-in")
+    return issued + config.log_in_hours * 3600

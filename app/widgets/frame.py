@@ -1,15 +1,27 @@
 """What stands on every page: the look, the notice, the model that speaks, the language."""
 
+import logging
+import time
 from functools import cache
+from html import escape
 from pathlib import Path
 
 import streamlit as st
 
 from app import desk as shared
 from app.desk import Desk
-from skin_lesion.texts import LANGUAGES, Texts
+from app.gate import language_script
+from app.model_store import StoreState
+from app.widgets import door
+from skin_lesion.audit import AuditError, AuditLog
+from skin_lesion.texts import LANGUAGES, Language, Texts
+
+log = logging.getLogger(__name__)
 
 _STATIC = Path(__file__).resolve().parents[1] / "static"
+_SWITCH = "frame_language"
+_SEEN = "frame_version"
+_TAKEN_OVER = "frame_taken_over"
 
 
 @cache
@@ -19,18 +31,47 @@ def _style() -> str:
     return "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
 
 
+def open_page(texts: Texts) -> None:
+    """Begin a page: its look, its language, and the notice, before anybody is asked who they are."""
+    st.set_page_config(
+        page_title=texts("frame.title"),
+        page_icon=str(_STATIC / "icon.svg"),
+        layout="wide",
+        initial_sidebar_state="auto",
+    )
+    dress()
+    shared.keep_language()
+    # The gate lets this script run, and no other.
+    st.html(f"<script>{language_script(texts.language)}</script>", unsafe_allow_javascript=True)
+    with st.container(key="frame_notice"):
+        _notice(texts)
+    with st.sidebar:
+        _language_switch(texts)
+
+
 def dress() -> None:
     """Give the page its look."""
     st.html(f"<style>{_style()}</style>")
 
 
+def audit_log(texts: Texts) -> AuditLog:
+    """The log that readings are written into; without it the page ends here."""
+    try:
+        return shared.audit_log()
+    except (AuditError, ValueError):
+        log.exception("the audit log cannot be used")
+        st.title(texts("frame.audit.title"))
+        st.error(texts("frame.audit.text"), icon=":material/error:")
+        st.stop()
+
+
 def surround(desk: Desk) -> None:
-    """Draw the notice, the banners and the side bar."""
-    _notice(desk.texts)
-    _model_banners(desk)
+    """Draw the banners and the side bar."""
+    every = desk.config.watch_seconds
+    st.fragment(_banners, run_every=every)(desk)
     with st.sidebar:
-        _model_badge(desk)
-        _language_switch(desk.texts)
+        st.fragment(_badge, run_every=every)(desk)
+        door.leave_button(desk.texts, desk.user)
 
 
 def _notice(texts: Texts) -> None:
@@ -40,46 +81,88 @@ def _notice(texts: Texts) -> None:
     )
 
 
-def _model_banners(desk: Desk) -> None:
-    state = desk.store.state()
-    texts = desk.texts
-    if state.served is not None and state.served.contract.synthetic_only:
+def _banners(desk: Desk) -> None:
+    """What is not as it should be, or has just changed; looked at again every few seconds."""
+    if door.is_over():
+        st.rerun()
+    state, texts = desk.store.state(), desk.texts
+    if state.served is None:
+        _without_model(state, texts)
+        return
+    if state.served.contract.synthetic_only:
         st.html(
-            '<div class="sl-synthetic" role="alert">'
+            '<div class="sl-synthetic" role="note">'
             f"<strong>{texts('frame.synthetic.title')}</strong> {texts('frame.synthetic.text')}</div>"
         )
-    if state.served is not None and state.problem is not None:
-        st.warning(texts(f"frame.problem.{_problem(state)}"), icon=":material/warning:")
+    if state.problem is not None:
+        what = "refused" if state.reachable else "unreachable"
+        version = state.refusal.version if state.refusal else None
+        st.warning(texts(f"frame.problem.{what}", version=version), icon=":material/warning:")
+    _taking_over(desk, state.served.version.version)
 
 
-def _problem(state: object) -> str:
-    from app.model_store import StoreState
-
-    assert isinstance(state, StoreState)
-    return "refused" if state.reachable else "unreachable"
-
-
-def _model_badge(desk: Desk) -> None:
-    served = desk.store.state().served
-    if served is None:
-        return
-    st.caption(
-        desk.texts(
-            "frame.model",
-            version=served.version.version,
-            data=served.contract.data_fingerprint[:8],
+def _without_model(state: StoreState, texts: Texts) -> None:
+    """Say why nothing answers, and what to do."""
+    if not state.reachable:
+        st.error(texts("frame.none.unreachable"), icon=":material/cloud_off:")
+    elif state.loading is not None:
+        st.info(texts("frame.none.loading", version=state.loading), icon=":material/hourglass_top:")
+    elif state.refusal is not None:
+        st.error(
+            texts("frame.none.refused", version=state.refusal.version), icon=":material/block:"
         )
+    elif state.looked_at is None:
+        st.info(texts("frame.none.asking"), icon=":material/hourglass_top:")
+    else:
+        st.error(texts("frame.none.production"), icon=":material/info:")
+
+
+def _taking_over(desk: Desk, version: int) -> None:
+    """Say for a while that another model answers by now."""
+    seen = st.session_state.get(_SEEN)
+    st.session_state[_SEEN] = version
+    if seen is not None and seen != version:
+        st.session_state[_TAKEN_OVER] = (version, time.monotonic())
+        st.toast(desk.texts("frame.taken_over", version=version), icon=":material/sync_alt:")
+    told, since = st.session_state.get(_TAKEN_OVER, (None, 0.0))
+    if told == version and time.monotonic() - since < desk.config.announced_seconds:
+        with st.container(key="frame_taken_over"):
+            st.info(desk.texts("frame.taken_over", version=version), icon=":material/sync_alt:")
+
+
+def _badge(desk: Desk) -> None:
+    state, texts = desk.store.state(), desk.texts
+    served = state.served
+    if served is not None:
+        shape, words = "●", texts("frame.badge.serves", version=served.version.version)
+        detail = texts("frame.badge.data", data=served.contract.data_fingerprint[:8])
+    else:
+        loading = state.loading is not None or state.looked_at is None
+        shape, detail = ("◌", "") if loading and state.reachable else ("○", "")
+        words = texts(f"frame.badge.{'loading' if shape == '◌' else 'none'}")
+    st.html(
+        f'<div class="sl-badge" role="status"><span aria-hidden="true">{shape}</span>'
+        f"<div><strong>{escape(words)}</strong><span>{escape(detail)}</span></div></div>"
     )
 
 
 def _language_switch(texts: Texts) -> None:
-    chosen = st.segmented_control(
+    # The address may have changed it since.
+    st.session_state[_SWITCH] = texts.language
+    st.segmented_control(
         texts("frame.language"),
         LANGUAGES,
-        default=texts.language,
-        format_func=lambda language: Texts(language)("frame.language_name"),
-        key="language_switch",
+        format_func=_language_name,
+        key=_SWITCH,
+        on_change=_switched,
     )
-    if chosen is not None and chosen != texts.language:
+
+
+def _language_name(language: Language) -> str:
+    return Texts(language)("frame.language_name")
+
+
+def _switched() -> None:
+    chosen: Language | None = st.session_state[_SWITCH]
+    if chosen is not None:  # a second click on the language takes it away: it stays
         shared.choose_language(chosen)
-        st.rerun()

@@ -14,20 +14,28 @@ class DashboardConfig(Settings):
             where that says nothing.
         keep_pictures: Folder for the pictures that were read; None keeps none of them.
         insecure: Whether it may be reached from other machines although nobody has to log in.
+        log_in: Whether it must not be used without a log-in, whatever becomes of Streamlit's secrets.
+        log_in_hours: How long after their log-in users have to log in again.
         user_claims: Claims of a log-in that may name the user; the first that is there counts.
-        role_claim: Claim that names one role, or a list of them.
+        role_claim: Claim that names one role, or a list of them; dots lead into claims that hold
+            claims, as in `realm_access.roles`.
         clinician_role: Role of those who may read pictures.
         engineer_role: Role of those who may promote and roll back.
         max_file_bytes: Largest picture, encoded.
         max_files: Most pictures at one go.
         shown_side: Longest side of a picture in the browser, in pixels.
         jpeg_quality: Of pictures in the browser, 1 to 95.
+        watch_seconds: How often an open page looks whether another model answers by now.
+        announced_seconds: How long it says that another one has taken over.
+        history_rows: Most readings that the page of one's own readings holds.
         store: How the model in production is followed.
     """
 
     audit: str | None = None
     keep_pictures: str | None = None
     insecure: bool = False
+    log_in: bool = False
+    log_in_hours: float = Field(default=12.0, gt=0.0)
     user_claims: tuple[str, ...] = Field(
         default=("email", "preferred_username", "sub"), min_length=1
     )
@@ -38,4 +46,7 @@ class DashboardConfig(Settings):
     max_files: int = Field(default=200, ge=1)
     shown_side: int = Field(default=1024, ge=64)
     jpeg_quality: int = Field(default=90, ge=1, le=95)
+    watch_seconds: float = Field(default=3.0, gt=0.0)
+    announced_seconds: float = Field(default=60.0, ge=0.0)
+    history_rows: int = Field(default=2000, ge=1, le=10_000)
     store: ModelStoreConfig = ModelStoreConfig()

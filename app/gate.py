@@ -1,0 +1,176 @@
+"""What surrounds every request to the dashboard: who may come near, and headers that browsers obey.
+
+Streamlit answers the requests; this stands before it, for pages, uploads, pictures and websockets
+alike.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from functools import cache
+from html import escape
+from http.cookies import SimpleCookie
+from pathlib import Path
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+import streamlit
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import HTMLResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import desk as shared
+from app.clinic.access import Reason
+from skin_lesion.texts import LANGUAGES, Language, Texts, best_language
+
+# What the page is told of a log-in that came to nothing, in its address.
+LOGIN_PARAMETER, LOGIN_FAILED = "login", "failed"
+
+_LOGIN, _CALLBACK, _MEDIA = "/auth/login", "/oauth2callback", "/media/"
+_USER_COOKIE = "_streamlit_user="
+_LANGUAGE_COOKIE, _LANGUAGE_SECONDS = "sl_language", 600
+_HEADERS = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_HSTS = "max-age=63072000"
+_POLICY_VIOLATION = 1008
+_PAGE = """<!doctype html><html lang="{language}"><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width"><style>body{{background:#0b1117;color:#e6edf3;
+font:1.05rem/1.5 system-ui,sans-serif;max-width:42rem;margin:12vh auto;padding:0 1.5rem}}</style>
+<h1>{title}</h1><p>{text}</p></html>"""
+
+
+class Gate:
+    """Middleware that turns away who may not come near, and hardens every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap an application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, or a websocket."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers, client = Headers(scope=scope), scope.get("client")
+        reason = shared.entrance().refuses(headers, client[0] if client else None)
+        if scope["type"] == "websocket":
+            if reason is None:
+                await self._app(scope, receive, send)
+            else:
+                await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            return
+
+        async def hardened(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                _harden(scope, answer)
+                if reason is None:
+                    _follow_login(scope, headers, answer)
+            await send(message)
+
+        if reason is None:
+            await self._app(scope, receive, hardened)
+        else:
+            await refusal(reason, headers)(scope, receive, hardened)
+
+
+def refusal(reason: Reason, headers: Mapping[str, str]) -> HTMLResponse:
+    """The page for somebody who is turned away, in the language of their browser."""
+    texts = Texts(_language(headers.get("accept-language", "")))
+    page = _PAGE.format(
+        language=texts.language,
+        title=escape(texts("door.refused.title")),
+        text=escape(texts(f"door.refused.{reason}")),
+    )
+    return HTMLResponse(page, status_code=403)
+
+
+def language_script(language: Language) -> str:
+    """What tells screen readers and hyphenation which language a page is in."""
+    return f'document.documentElement.lang = "{language}"'
+
+
+@cache
+def content_security_policy() -> str:
+    """What a page may load: what this server gives, and nothing from anywhere else.
+
+    Of scripts that stand in a page itself those run that are known here by their hash: Streamlit's
+    own, and those that say which language the page is in.
+    """
+    index = Path(streamlit.__file__).parent / "static" / "index.html"
+    inline = re.findall(r"<script>(.*?)</script>", index.read_text(encoding="utf-8"), re.DOTALL)
+    known = [*inline, *map(language_script, LANGUAGES)]
+    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in known)
+    return "; ".join(
+        (
+            "default-src 'none'",
+            # Streamlit runs the scripts of components from blobs that it makes of them.
+            f"script-src 'self' blob: {hashes}",
+            # Streamlit writes the styles of every widget into the page.
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "connect-src 'self' blob: data:",
+            "media-src 'self' blob:",
+            "worker-src 'self' blob:",
+            "frame-src 'self' blob:",
+            "manifest-src 'self'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+def _harden(scope: Scope, answer: MutableHeaders) -> None:
+    answer.update({**_HEADERS, "Content-Security-Policy": content_security_policy()})
+    if scope["scheme"] == "https":
+        answer["Strict-Transport-Security"] = _HSTS
+    if _MEDIA in scope["path"]:
+        # Pictures of people, on computers that people share.
+        answer["Cache-Control"] = "no-store"
+
+
+def _follow_login(scope: Scope, headers: Headers, answer: MutableHeaders) -> None:
+    """Keep the page's language over a log-in, and tell the page where the log-in failed.
+
+    Streamlit sends users back to the bare page, whatever came of it.
+    """
+    if scope["path"].endswith(_LOGIN):
+        asked = parse_qs(urlsplit(headers.get("referer", "")).query)
+        chosen = asked.get(shared.LANGUAGE_PARAMETER, [""])[0]
+        if chosen in LANGUAGES:
+            answer.append(
+                "Set-Cookie",
+                f"{_LANGUAGE_COOKIE}={chosen}; Max-Age={_LANGUAGE_SECONDS}; Path=/; HttpOnly; "
+                "SameSite=Lax",
+            )
+    elif scope["path"].endswith(_CALLBACK) and "location" in answer:
+        said = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+        cookies = answer.getlist("set-cookie")
+        entered = any(c.startswith(_USER_COOKIE) and "max-age=0" not in c.lower() for c in cookies)
+        marks = {}
+        cookie = SimpleCookie(headers.get("cookie", "")).get(_LANGUAGE_COOKIE)
+        if cookie is not None and cookie.value in LANGUAGES:
+            marks[shared.LANGUAGE_PARAMETER] = cookie.value
+        if not entered and said.keys() & {"error", "code"}:
+            marks[LOGIN_PARAMETER] = LOGIN_FAILED
+        if marks:
+            answer["Location"] = f"{answer['location']}?{urlencode(marks)}"
+
+
+def _language(accepted: str) -> Language:
+    """The first of a browser's languages that is one of ours; English where none is."""
+    wanted = [part.partition(";")[0].strip() for part in accepted.split(",")]
+    found = (best_language(name) for name in wanted if name[:2].lower() in LANGUAGES)
+    return next(found, "en")
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
