@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from skin_lesion.batch.files import checksum, write_text, write_whole
 from skin_lesion.batch.page import summary_page
 from skin_lesion.batch.result import (
@@ -38,7 +36,7 @@ def finished(state: State, job: Job) -> BatchResult | None:
     """The batch, where it was finished before and its tables are what they were then."""
     try:
         result = BatchResult.open(state.output)
-    except (FileNotFoundError, ValidationError):
+    except (FileNotFoundError, ValueError):  # none, or no longer what was written
         return None
     summary = result.summary
     sound = set(summary.files) == set(TABLES) and all(

@@ -95,7 +95,7 @@ class BatchResult:
 
         Raises:
             FileNotFoundError: It is none, or not finished.
-            pydantic.ValidationError: Its summary is none.
+            ValueError: Its summary is none.
         """
         text = (path / SUMMARY).read_text(encoding="utf-8")
         return cls(path, BatchSummary.model_validate_json(text))

@@ -2,8 +2,9 @@
 
 Layout of the hidden folder `.batch` inside the output: `job.json` (what is scored with what),
 `inputs.parquet` (the listing, a row group for each shard), `parts/` (the rows of each finished
-shard), `scratch/` (the model, while it is used), `lock`. Each file is there whole or not at all. Nothing counts without `job.json`, which is
-written after the listing; a part counts only with the rows of its shard and the name of its job.
+shard), `scratch/` (the model, while it is used), `lock`. Each file is there whole or not at all.
+Nothing counts without `job.json`, which is written after the listing; a part counts only with the
+rows of its shard and the name of its job.
 """
 
 import contextlib
@@ -240,20 +241,33 @@ class State:
                 f"shard {shard} got {len(rows)} rows; expected {count} from {first} on"
             )
         table = pa.Table.from_pylist(list(rows), schema=schema(job))
-        write_whole(self._part(shard), lambda path: pq.write_table(table, path))
+        write_whole(
+            self._part(shard), lambda path: pq.write_table(table, path, write_page_checksum=True)
+        )
 
     def read(self, job: Job) -> "Iterator[pa.Table]":
         """The rows of every shard, in order.
 
         Raises:
-            ValueError: A part is missing or broken.
+            ValueError: A part is missing or broken; a broken one is removed, so that the next call
+                of the whole batch makes it anew.
         """
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         for shard in range(job.shards):
+            path = self._part(shard)
             if not self._counts(shard, job):
-                raise ValueError(f"{self._part(shard)} is missing or broken; start again")
-            yield pq.read_table(self._part(shard), schema=schema(job))
+                raise ValueError(f"{path} is missing or broken; start the same again")
+            try:
+                part = pq.read_table(path, schema=schema(job), page_checksum_verification=True)
+            except (pa.ArrowException, OSError) as error:
+                path.unlink(missing_ok=True)
+                raise ValueError(
+                    f"{path} was damaged after it was written, and is removed "
+                    f"({' '.join(str(error).split())}); start the same again, which makes it anew"
+                ) from error
+            yield part
 
     def _part(self, shard: int) -> Path:
         return self._parts / f"{shard:06d}.parquet"

@@ -127,6 +127,31 @@ def test_a_finished_batch_is_given_back_as_it_is(
     assert tables(first) == before
 
 
+@pytest.mark.parametrize("damaged", [b"half", b"\xff\xfe"])
+def test_a_damaged_summary_vouches_for_nothing(
+    pictures: Path, score: Score, damaged: bytes
+) -> None:
+    first = score(pictures)
+    (first.path / "summary.json").write_bytes(damaged)
+    assert score(pictures).summary.files == first.summary.files
+
+
+@pytest.mark.parametrize("where", [20, 400])
+def test_a_part_that_rotted_on_the_disk_is_found_and_made_anew_by_the_same_call(
+    pictures: Path, score: Score, where: int
+) -> None:
+    first = score(pictures)
+    before = tables(first)
+    (first.path / "summary.json").unlink()
+    part = first.path / ".batch" / "parts" / "000001.parquet"
+    data = bytearray(part.read_bytes())
+    data[where] ^= 0xFF
+    part.write_bytes(data)
+    with pytest.raises(ValueError, match=r"000001.parquet was damaged.*start the same again"):
+        score(pictures)
+    assert tables(score(pictures)) == before
+
+
 def test_a_damaged_table_is_made_anew_from_the_parts(
     pictures: Path, score: Score, monkeypatch: pytest.MonkeyPatch
 ) -> None:
