@@ -25,6 +25,9 @@ class DashboardConfig(Settings):
         max_files: Most pictures at one go.
         shown_side: Longest side of a picture in the browser, in pixels.
         jpeg_quality: Of pictures in the browser, 1 to 95.
+        tray_pictures: Most pictures that a user has before him at once; the oldest makes room.
+        tray_bytes: Most bytes of encoded pictures that a user has before him; bounds memory.
+        thumbnail_side: Longest side of a thumbnail, in pixels.
         watch_seconds: How often an open page looks whether another model answers by now.
         announced_seconds: How long it says that another one has taken over.
         history_rows: Most readings that the page of one's own readings holds.
@@ -46,6 +49,9 @@ class DashboardConfig(Settings):
     max_files: int = Field(default=200, ge=1)
     shown_side: int = Field(default=1024, ge=64)
     jpeg_quality: int = Field(default=90, ge=1, le=95)
+    tray_pictures: int = Field(default=24, ge=1)
+    tray_bytes: int = Field(default=64 * 2**20, ge=1)
+    thumbnail_side: int = Field(default=192, ge=32)
     watch_seconds: float = Field(default=3.0, gt=0.0)
     announced_seconds: float = Field(default=60.0, ge=0.0)
     history_rows: int = Field(default=2000, ge=1, le=10_000)
