@@ -22,6 +22,8 @@ from app.clinic.readings import PictureReading
 from skin_lesion.decisions import Confidence, malignant_probability
 from skin_lesion.labels import LABELS
 
+# More digits than these count what a camera took, not the pictures of one lesion.
+_RUNNING_DIGITS = 2
 _CONFIDENCES: tuple[Confidence, ...] = ("low", "medium", "high")
 
 
@@ -136,8 +138,10 @@ def least_specificity(specificity: float, pictures: int) -> float:
 def groups_by_name(names: Sequence[str], separators: str = "_- .") -> list[list[int]]:
     """Pictures that seem to show one lesion, by the common beginning of their files' names.
 
-    What stands before the last separator of a name without its suffix is the lesion:
-    `pat7_arm-1.jpg` and `pat7_arm-2.jpg` share `pat7_arm`. It is a proposal; a person decides.
+    What stands before the last separator of a name without its suffix is the lesion, if what follows
+    is a short number or one letter: `pat7_arm-1.jpg` and `pat7_arm-2.jpg` share `pat7_arm`. Long
+    numbers are those of a camera or an archive, and a beginning without any digit, such as `IMG_1`,
+    names no lesion. It is a proposal; a person decides.
 
     Args:
         names: Of the files.
@@ -150,10 +154,11 @@ def groups_by_name(names: Sequence[str], separators: str = "_- .") -> list[list[
     for position, name in enumerate(names):
         stem = name.rpartition(".")[0] or name
         cut = max(stem.rfind(separator) for separator in separators)
-        # What differs is a running number or a letter; `lesion_arm` and `lesion_leg` are two lesions.
-        rest = stem[cut + 1 :]
-        if cut > 0 and (rest.isdecimal() or (len(rest) == 1 and rest.isalpha())):
-            groups.setdefault(stem[:cut].casefold(), []).append(position)
+        rest, beginning = stem[cut + 1 :], stem[: max(cut, 0)]
+        running = len(rest) <= _RUNNING_DIGITS and rest.isdecimal()
+        letter = len(rest) == 1 and rest.isalpha()
+        if (running or letter) and any(character.isdigit() for character in beginning):
+            groups.setdefault(beginning.casefold(), []).append(position)
     return [found for found in groups.values() if len(found) > 1]
 
 
