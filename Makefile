@@ -58,9 +58,8 @@ mlflow: setup ## Open the MLflow UI on the local runs and registry [PORT=5000]
 zenml: setup ## Open the ZenML dashboard: runs, artifacts and their pictures; `zenml logout --local` stops it
 	@$(ENTER) && zenml login --local
 
-dashboard: ## The clinicians' dashboard does not exist yet: opens the MLflow UI instead
-	@echo "The clinicians' dashboard is not built yet; this is the MLflow UI with runs, figures and models."
-	@$(MAKE) --no-print-directory mlflow
+dashboard: $(STACK) ## Open the clinicians' dashboard on the model in production [PORT=8501]
+	@$(ENTER) && exec skin-lesion dashboard --port $(or $(PORT),8501)
 
 test: $(DEV) ## Run the tests; MARKERS= runs the slow and real-data ones too
 	@$(ENTER) && python -m pytest -n $(or $(PROCESSES),auto) --dist loadgroup $(if $(filter undefined,$(origin MARKERS)),,-m "$(MARKERS)") $(ARGS)

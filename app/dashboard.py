@@ -24,13 +24,17 @@ from app import desk as shared  # noqa: E402
 from app import failures, warming  # noqa: E402
 from app.gate import Gate  # noqa: E402
 
+log = logging.getLogger("app.dashboard")
+
 
 @asynccontextmanager
 async def _running(_: st.App) -> AsyncIterator[None]:
     """While the server runs: the model loads before anybody asks for it."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("app").setLevel(logging.INFO)
-    shared.entrance()
+    if shared.entrance().fault is None:
+        host, port = st.get_option("server.address"), st.get_option("server.port")
+        log.info("the dashboard is at http://%s:%s", host, port)
     threading.Thread(target=warming.warm, name="warming", daemon=True).start()
     try:
         yield

@@ -6,18 +6,21 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from app.clinic import access
 from app.clinic.access import Entrance
 from app.clinic.users import User
-from app.model_store import ModelStore
 from app.once import once
-from skin_lesion.audit import AuditLog, audit_url
 from skin_lesion.settings import DashboardConfig
 from skin_lesion.texts import LANGUAGES, Language, Texts, best_language
+
+# The server listens before these are there, which take longer to import than all the rest.
+if TYPE_CHECKING:
+    from app.model_store import ModelStore
+    from skin_lesion.audit import AuditLog
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +48,8 @@ class Desk:
     config: DashboardConfig
     texts: Texts
     user: User
-    store: ModelStore
-    audit: AuditLog
+    store: "ModelStore"
+    audit: "AuditLog"
 
 
 @once()
@@ -77,19 +80,23 @@ def entrance() -> Entrance:
 
 
 @once()
-def model_store() -> ModelStore:
+def model_store() -> "ModelStore":
     """The one store of this process; it begins to load the model at once, in a thread of its own."""
+    from app.model_store import ModelStore
+
     return ModelStore(configuration().store).start()
 
 
 @once(patience=_AUDIT_PATIENCE)
-def audit_log() -> AuditLog:
+def audit_log() -> "AuditLog":
     """The one log of this process.
 
     Raises:
         AuditError: It cannot be opened.
         ValueError: Its URL is none.
     """
+    from skin_lesion.audit import AuditLog, audit_url
+
     config = configuration()
     pictures = Path(config.keep_pictures) if config.keep_pictures else None
     return AuditLog.open(audit_url(config.audit, ROOT), pictures=pictures)

@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import desk as shared
-from app.clinic.access import Reason
+from app.clinic.access import Reason, is_foreign
 from skin_lesion.texts import LANGUAGES, Language, Texts, best_language
 
 # What the page is told of a log-in that came to nothing, in its address.
@@ -28,6 +28,8 @@ LOGIN_PARAMETER, LOGIN_FAILED = "login", "failed"
 
 _LOGIN, _CALLBACK, _MEDIA = "/auth/login", "/oauth2callback", "/media/"
 _USER_COOKIE = "_streamlit_user="
+# Streamlit keeps a log-in for 30 days, whatever is said here of how long one counts.
+_COOKIE_AGE = re.compile(r"max-age=2592000", re.IGNORECASE)
 _LANGUAGE_COOKIE, _LANGUAGE_SECONDS = "sl_language", 600
 _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -57,8 +59,8 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        headers, client = Headers(scope=scope), scope.get("client")
-        reason = shared.entrance().refuses(headers, client[0] if client else None)
+        headers = Headers(scope=scope)
+        reason = _reason(scope, headers)
         if scope["type"] == "websocket":
             if reason is None:
                 await self._app(scope, receive, send)
@@ -69,9 +71,9 @@ class Gate:
         async def hardened(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
-                _harden(scope, answer)
                 if reason is None:
                     _follow_login(scope, headers, answer)
+                _harden(scope, answer)
             await send(message)
 
         if reason is None:
@@ -128,13 +130,35 @@ def content_security_policy() -> str:
     )
 
 
+def _reason(scope: Scope, headers: Headers) -> Reason | None:
+    client = scope.get("client")
+    if reason := shared.entrance().refuses(headers, client[0] if client else None):
+        return reason
+    # Streamlit would look as well, and ask a server out there for this machine's address to do so.
+    allowed = streamlit.get_option("server.corsAllowedOrigins")
+    return "foreign" if is_foreign(headers, allowed) else None
+
+
 def _harden(scope: Scope, answer: MutableHeaders) -> None:
     answer.update({**_HEADERS, "Content-Security-Policy": content_security_policy()})
     if scope["scheme"] == "https":
         answer["Strict-Transport-Security"] = _HSTS
+    _harden_cookies(answer, secure=scope["scheme"] == "https")
     if _MEDIA in scope["path"]:
         # Pictures of people, on computers that people share.
         answer["Cache-Control"] = "no-store"
+
+
+def _harden_cookies(answer: MutableHeaders, *, secure: bool) -> None:
+    cookies = answer.getlist("set-cookie")
+    if not cookies:
+        return
+    del answer["set-cookie"]
+    seconds = round(shared.configuration().log_in_hours * 3600)
+    for cookie in cookies:
+        kept = _COOKIE_AGE.sub(f"Max-Age={seconds}", cookie)
+        missing = secure and "; secure" not in kept.lower()
+        answer.append("set-cookie", f"{kept}; Secure" if missing else kept)
 
 
 def _follow_login(scope: Scope, headers: Headers, answer: MutableHeaders) -> None:

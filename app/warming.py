@@ -3,7 +3,6 @@
 import logging
 
 from app import desk as shared
-from skin_lesion.audit import AuditError
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +16,7 @@ def warm() -> None:
         return  # nobody will come
     shared.model_store()
     from app.views import batch, evidence, history, read, registry  # noqa: F401
+    from skin_lesion.audit import AuditError
 
     try:
         shared.audit_log()

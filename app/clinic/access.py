@@ -5,7 +5,7 @@ whoever started it said `--insecure`. A log-in that is configured wrongly opens 
 gets in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from app.security import is_loopback
 
 # Why somebody is turned away; the words for it are `door.refused.<reason>`.
-Reason = Literal["log_in", "address", "elsewhere"]
+Reason = Literal["log_in", "address", "elsewhere", "foreign"]
 
 _CALLBACK = "/oauth2callback"
 _LEAST_SECRET = 32
@@ -120,6 +120,21 @@ def is_local(headers: Mapping[str, str], peer: str | None) -> bool:
         return False
     # A stranger's page can make its own name point to this machine: the browser then names that.
     return is_loopback(_host(f"//{headers.get('host', '')}"))
+
+
+def is_foreign(headers: Mapping[str, str], allowed: Collection[str] = ()) -> bool:
+    """Whether the page of another site makes a request.
+
+    Args:
+        headers: Of the request, names in lower case.
+        allowed: Origins that may.
+    """
+    origin = headers.get("origin")
+    return (
+        origin is not None
+        and origin not in allowed
+        and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    )
 
 
 def _text(section: Mapping[str, Any], key: str, path: str = "auth") -> str:

@@ -22,6 +22,8 @@ _STATIC = Path(__file__).resolve().parents[1] / "static"
 _SWITCH = "frame_language"
 _SEEN = "frame_version"
 _TAKEN_OVER = "frame_taken_over"
+# How often a page without a model looks for one.
+_WAITING_SECONDS = 1.0
 
 
 @cache
@@ -67,8 +69,9 @@ def audit_log(texts: Texts) -> AuditLog:
 
 def surround(desk: Desk) -> None:
     """Draw the banners and the side bar."""
-    every = desk.config.watch_seconds
-    st.fragment(_banners, run_every=every)(desk)
+    served = desk.store.state().served is not None
+    every = desk.config.watch_seconds if served else _WAITING_SECONDS
+    st.fragment(_banners, run_every=every)(desk, waiting=not served)
     with st.sidebar:
         st.fragment(_badge, run_every=every)(desk)
         door.leave_button(desk.texts, desk.user)
@@ -81,11 +84,16 @@ def _notice(texts: Texts) -> None:
     )
 
 
-def _banners(desk: Desk) -> None:
-    """What is not as it should be, or has just changed; looked at again every few seconds."""
-    if door.is_over():
-        st.rerun()
+def _banners(desk: Desk, *, waiting: bool) -> None:
+    """What is not as it should be, or has just changed; looked at again every few seconds.
+
+    Args:
+        desk: What the page works with.
+        waiting: Whether nothing answered when the page was drawn.
+    """
     state, texts = desk.store.state(), desk.texts
+    if door.is_over() or waiting != (state.served is None):
+        st.rerun()
     if state.served is None:
         _without_model(state, texts)
         return

@@ -27,6 +27,7 @@ NAMES = (
     "drift",
     "audit",
     "serve",
+    "dashboard",
 )
 EXPECTED_ERRORS = (LookupError, ValueError, OSError, RuntimeError)
 
