@@ -31,6 +31,12 @@ class DashboardConfig(Settings):
         watch_seconds: How often an open page looks whether another model answers by now.
         announced_seconds: How long it says that another one has taken over.
         history_rows: Most readings that the page of one's own readings holds.
+        batch_rows: Most pictures in the table of many pictures.
+        batch_bytes: Most bytes of encoded pictures that wait to be read there, unpacked.
+        batch_kept_bytes: Most bytes of encoded pictures that are kept there after they were read; the
+            least suspicious ones are let go first.
+        batch_chunk: Pictures that are read and written down there at a time.
+        batch_thumbnail_side: Longest side of a thumbnail there, in pixels.
         store: How the model in production is followed.
     """
 
@@ -55,4 +61,9 @@ class DashboardConfig(Settings):
     watch_seconds: float = Field(default=3.0, gt=0.0)
     announced_seconds: float = Field(default=60.0, ge=0.0)
     history_rows: int = Field(default=2000, ge=1, le=10_000)
+    batch_rows: int = Field(default=1000, ge=1)
+    batch_bytes: int = Field(default=256 * 2**20, ge=1)
+    batch_kept_bytes: int = Field(default=64 * 2**20, ge=0)
+    batch_chunk: int = Field(default=8, ge=1)
+    batch_thumbnail_side: int = Field(default=96, ge=16)
     store: ModelStoreConfig = ModelStoreConfig()
