@@ -14,7 +14,7 @@ from skin_lesion.evaluation.external_page import extent, lesion_warnings
 from skin_lesion.evaluation.overlap import OverlapFigures, blind_spots, overlap_words
 from skin_lesion.evaluation.wording import with_interval
 from skin_lesion.modeling.bundle import ModelBundle
-from skin_lesion.registry import open_bundle
+from skin_lesion.registry import RegisteredVersion, open_bundle, reports
 from skin_lesion.settings import EvaluateConfig, ExternalConfig, IngestConfig, check_seed
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class ExternalRequest:
         mapping: `name=code` each; without a code the pictures are left out.
         output: Folder to be made; None names one after data and model.
         seed: Of all draws; None takes the default.
+        log: Whether the MLflow run of a registered version takes the report.
     """
 
     model: str
@@ -48,17 +49,35 @@ class ExternalRequest:
     mapping: Sequence[str] = ()
     output: Path | None = None
     seed: int | None = None
+    log: bool = True
 
 
-def run_external(request: ExternalRequest, shelf: Path) -> str:
-    """Measure, write the report, and say where it is.
+@dataclass(frozen=True)
+class Measured:
+    """A report that was written.
+
+    Attributes:
+        text: The main figures, and where the report is.
+        folder: Where it is.
+        data: Name of the pictures.
+        version: Registered version whose run is to take it; None where none is.
+    """
+
+    text: str
+    folder: Path
+    data: str
+    version: RegisteredVersion | None
+
+
+def run_external(request: ExternalRequest, shelf: Path) -> Measured:
+    """Measure, and write the report.
 
     Args:
         request: What is asked for.
         shelf: Folder for reports that were not given one.
 
     Raises:
-        LookupError: No such model.
+        LookupError: No such model, or its run is gone and cannot take the report.
         SourceError: Pictures or labels cannot be used.
         FileExistsError: The report's folder exists.
         ValueError: A mapping is none, the seed is out of range, or the model was never evaluated or
@@ -78,7 +97,7 @@ def run_external(request: ExternalRequest, shelf: Path) -> str:
         work = Path(name)
         labels = read_labels(request.labels, mapping)
         logger.info("fetching model %s", request.model)
-        bundle = _bundle(request.model, work)
+        version, bundle = _open(request, work)
         external = read_external(request.pictures, labels, pixel_spec(bundle), IngestConfig(), work)
         report = evaluate_external(
             bundle,
@@ -86,11 +105,32 @@ def run_external(request: ExternalRequest, shelf: Path) -> str:
             EvaluateConfig(),
             settings,
             data=request.pictures.resolve().name,
-            model=request.model,
+            model=_described(request.model, version),
         )
         logger.info("writing the report")
         report.save(folder)
-    return "\n".join(_lines(report, folder))
+    return Measured(
+        "\n".join(_lines(report, folder)),
+        folder,
+        request.pictures.resolve().stem,
+        version if request.log else None,
+    )
+
+
+def log_external(measured: Measured) -> str:
+    """Log a report to the run of its version, and say so; nothing where there is none.
+
+    Raises:
+        RuntimeError: MLflow did not take it; says where it is all the same.
+    """
+    version = measured.version
+    if version is None:
+        return ""
+    path = reports.log_external(version, measured.folder, measured.data)
+    return (
+        f"Logged as {path} of MLflow's run {version.run_id}, which registered version "
+        f"{version.version} of {version.name}"
+    )
 
 
 def read_mapping(pairs: Sequence[str]) -> Mapping[str, str]:
@@ -108,9 +148,19 @@ def read_mapping(pairs: Sequence[str]) -> Mapping[str, str]:
     return mapping
 
 
-def _bundle(model: str, work: Path) -> ModelBundle:
-    path = Path(model)
-    return ModelBundle.open(path) if path.is_dir() else open_bundle(model, work)
+def _open(request: ExternalRequest, work: Path) -> tuple[RegisteredVersion | None, ModelBundle]:
+    path = Path(request.model)
+    if path.is_dir():
+        return None, ModelBundle.open(path)
+    version = reports.version_to_measure(request.model, log=request.log)
+    # By its number, since an alias may move meanwhile.
+    return version, open_bundle(str(version.version), work)
+
+
+def _described(model: str, version: RegisteredVersion | None) -> str:
+    if version is None or model == str(version.version):
+        return model
+    return f"{model} (version {version.version})"
 
 
 def _lines(report: ExternalReport, folder: Path) -> list[str]:

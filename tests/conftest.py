@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.small_world"]
+pytest_plugins = ["tests.small_world", "tests.external_world"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,10 +43,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs data that this machine was not told about; keep a file to one process.
 
     Tests of a file share fixtures that are costly to make. The file of the backbones is the
-    exception: its tests share nothing, take longest, and are dealt out singly.
+    exception: its tests share nothing, take longest, and are dealt out singly. Tests that belong to
+    a group already stay in it.
     """
     for item in items:
-        if item.path.name != "test_backbones.py":
+        alone = item.path.name == "test_backbones.py" or item.get_closest_marker("xdist_group")
+        if not alone:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
         for marker, variable in DATA_MARKERS.items():
             if item.get_closest_marker(marker) and not os.environ.get(variable):

@@ -1,4 +1,9 @@
-"""`skin-lesion evaluate`."""
+"""`skin-lesion evaluate`.
+
+The report is a folder. That of a registered version is also logged to the MLflow run that registered
+it, as `external/NAME/`, so that whoever looks at the version finds it; it holds some of the pictures
+and every answer, so `--no-log` keeps it out of a registry that others read.
+"""
 
 import argparse
 from pathlib import Path
@@ -32,11 +37,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", type=Path, help="folder to be made (.work/external/NAME-MODEL)")
     parser.add_argument("--seed", type=int, help="of all draws, if another than the usual one")
+    parser.add_argument(
+        "--no-log",
+        dest="log",
+        action="store_false",
+        help="do not log the report, with the pictures that it shows, to the MLflow run of a "
+        "registered version, as external/NAME",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure, and say where the report is."""
-    from pipelines.external import ExternalRequest, run_external
+    """Measure, log the report, and say where it is."""
+    from pipelines.external import ExternalRequest, log_external, run_external
 
     request = ExternalRequest(
         model=options.model,
@@ -45,6 +57,11 @@ def run(options: argparse.Namespace) -> int:
         mapping=options.map,
         output=options.output,
         seed=options.seed,
+        log=options.log,
     )
-    print(run_external(request, ROOT / ".work" / "external"))
+    measured = run_external(request, ROOT / ".work" / "external")
+    print(measured.text)
+    # After the figures: what was measured is told even where MLflow is out of reach by now.
+    if said := log_external(measured):
+        print(said)
     return 0

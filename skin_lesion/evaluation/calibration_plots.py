@@ -20,6 +20,7 @@ from skin_lesion.evaluation.style import (
     new_figure,
     png,
 )
+from skin_lesion.evaluation.wording import drawn_units, images_and_lesions
 from skin_lesion.labels import LABELS
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def top_reliability(sample: Sample, *, bins: int, where: str) -> bytes:
     ]
     return _diagram(
         series,
-        sample.groups,
+        sample,
         bins=bins,
         title=f"Confidence and right answers, {_described(sample, where)}",
         said="Probability of the most probable class",
@@ -92,7 +93,7 @@ def malignant_reliability(sample: Sample, *, bins: int, where: str) -> bytes:
     ]
     return _diagram(
         series,
-        sample.groups,
+        sample,
         bins=bins,
         title=f"Malignant or benign, {_described(sample, where)}",
         said="Summed malignant probability (mel + bcc + akiec)",
@@ -107,7 +108,8 @@ def class_reliability(sample: Sample, *, where: str) -> bytes:
     for index, (axes, label) in enumerate(zip(panels, LABELS, strict=False)):
         score, event = sample.probabilities[:, index], sample.truth == index
         lesions = len(np.unique(sample.groups[event]))
-        dress(axes, f"{CLASS_NAMES[label]}\n{event.sum()} images, {lesions} lesions", "", "")
+        extent = images_and_lesions(int(event.sum()), lesions, sample.units)
+        dress(axes, f"{CLASS_NAMES[label]}\n{extent}", "", "")
         axes.title.set_fontsize(9)
         _diagonal(axes)
         members = np.minimum((score * _EVEN_BINS).astype(np.int64), _EVEN_BINS - 1)
@@ -125,8 +127,8 @@ def class_reliability(sample: Sample, *, where: str) -> bytes:
         f"After calibration, {where}\n({len(sample)} images).\n\n"
         "On the dashed line the class is true\nas often as foretold; below it, it is\n"
         f"foretold too often.\n\n{_EVEN_BINS} even bins; empty ones are left out.\n"
-        f"Hollow: fewer than {_FEW_LESIONS} lesions in the bin.\n"
-        "Bars: 95 % (Wilson, over lesions).",
+        f"Hollow: fewer than {_FEW_LESIONS} {_units(sample)} in the bin.\n"
+        f"Bars: 95 % (Wilson, over {_units(sample)}).",
         transform=panels[7].transAxes,
         va="top",
         fontsize=9,
@@ -145,7 +147,7 @@ def _before_and_after(sample: Sample) -> list[tuple[str, str, str, Probabilities
 
 def _diagram(
     series: list[_Series],
-    groups: NDArray[np.int64],
+    sample: Sample,
     *,
     bins: int,
     title: str,
@@ -158,7 +160,7 @@ def _diagram(
     _diagonal(axes)
     edges = np.linspace(0, 1, 26)
     for one in series:
-        found = _points(axes, one, equal_mass_bins(one.score, bins), groups)
+        found = _points(axes, one, equal_mass_bins(one.score, bins), sample.groups)
         axes.plot([], [], one.marker, color=one.colour, label=_legend(one, found))
         counts.hist(one.score, bins=edges, histtype="step", color=one.colour, linewidth=1.6)
     dress(axes, title, "", seen)
@@ -169,7 +171,8 @@ def _diagram(
     axes.text(
         0.99,
         0.02,
-        f"Each point: about {len(groups) / bins:.0f} images\nBars: 95 % (Wilson, over lesions)",
+        f"Each point: about {len(sample) / bins:.0f} images\n"
+        f"Bars: 95 % (Wilson, over {_units(sample)})",
         transform=axes.transAxes,
         ha="right",
         fontsize=8,
@@ -210,4 +213,9 @@ def _legend(series: _Series, found: ReliabilityBins) -> str:
 
 
 def _described(sample: Sample, where: str) -> str:
-    return f"{where} ({len(sample)} images, {len(np.unique(sample.groups))} lesions)"
+    lesions = len(np.unique(sample.groups))
+    return f"{where} ({images_and_lesions(len(sample), lesions, sample.units)})"
+
+
+def _units(sample: Sample) -> str:
+    return drawn_units(sample.units).replace(" without", "\nwithout")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skin_lesion.evaluation.conformal import CoverageFigures
-from skin_lesion.evaluation.figures import Estimate
+from skin_lesion.evaluation.figures import Estimate, Units
 from skin_lesion.evaluation.style import (
     BLUE,
     CLASS_NAMES,
@@ -16,18 +16,20 @@ from skin_lesion.evaluation.style import (
     new_figure,
     png,
 )
+from skin_lesion.evaluation.wording import images_and_lesions
 from skin_lesion.labels import LABELS, NUM_CLASSES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def coverage_picture(figures: CoverageFigures, where: str) -> bytes:
+def coverage_picture(figures: CoverageFigures, where: str, units: Units = "lesion_group") -> bytes:
     """Coverage and size of the sets of each class, with their intervals.
 
     Args:
         figures: What is drawn.
         where: Which images, such as `test split`.
+        units: What counts as a lesion.
     """
     figure = new_figure(11.0, 5.2)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.15, 1))
@@ -45,10 +47,11 @@ def coverage_picture(figures: CoverageFigures, where: str) -> bytes:
         range(NUM_CLASSES + 1),
         [
             *(
-                f"{CLASS_NAMES[label]} ({label})\n{row.n_images} images, {row.n_lesions} lesions"
+                f"{CLASS_NAMES[label]} ({label})\n"
+                + images_and_lesions(row.n_images, row.n_lesions, units)
                 for label, row in zip(LABELS, rows, strict=True)
             ),
-            f"All\n{figures.n_images} images, {figures.n_lesions} lesions",
+            f"All\n{images_and_lesions(figures.n_images, figures.n_lesions, units)}",
         ],
     )
     dress(left, f"Coverage, {where}", "Images whose set holds the true class (%)", "")

@@ -20,7 +20,7 @@ from skin_lesion.evaluation.decision_curve import DecisionFigures, decision_figu
 from skin_lesion.evaluation.discrimination import PerUnit, per_image_and_lesion
 from skin_lesion.evaluation.explanation_figures import ExplanationFigures
 from skin_lesion.evaluation.explanations import measure_explanations
-from skin_lesion.evaluation.figures import Figures
+from skin_lesion.evaluation.figures import Figures, Units
 from skin_lesion.evaluation.gallery import ClassGallery, gallery
 from skin_lesion.evaluation.measured import TARGETS
 from skin_lesion.evaluation.operating_points import PointFigures, measure_point
@@ -67,6 +67,7 @@ class Evidence(Figures):
         gallery: Pictures shown of each class.
         checks_need: Lesions that trying perturbations and checking heat-maps would have needed; None
             where there were enough.
+        units: What counts as a lesion wherever lesions are counted here.
     """
 
     discrimination: PerUnit
@@ -83,6 +84,7 @@ class Evidence(Figures):
     explanations: ExplanationFigures | None
     gallery: dict[str, ClassGallery]
     checks_need: int | None = None
+    units: Units = "lesion_group"
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,7 @@ def gather(subject: Subject, config: EvaluateConfig, seed: int) -> Measurement:
         explanations=explained,
         gallery=_gallery(subject, pictures, config, seed, sheets),
         checks_need=None if enough else config.min_checked_lesions,
+        units=sample.units,
     )
     return Measurement(evidence, resamples, sheets)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skin_lesion.evaluation.explanation_figures import DeletionFigures, RandomisationFigures
-from skin_lesion.evaluation.figures import Estimate
+from skin_lesion.evaluation.figures import Estimate, Units
 from skin_lesion.evaluation.style import (
     BLUE,
     CLASS_NAMES,
@@ -19,6 +19,7 @@ from skin_lesion.evaluation.style import (
     new_figure,
     png,
 )
+from skin_lesion.evaluation.wording import images_of
 from skin_lesion.explain.gradcam import class_activation, grad_cam_plus_plus, hires_cam, overlay
 from skin_lesion.labels import LABELS
 
@@ -46,8 +47,13 @@ class ExampleMaps:
     image_ids: tuple[str, ...]
 
 
-def randomisation_plot(figures: RandomisationFigures) -> bytes:
-    """Similarity to the maps of the trained model, one point for each stage of randomisation."""
+def randomisation_plot(figures: RandomisationFigures, units: Units = "lesion_group") -> bytes:
+    """Similarity to the maps of the trained model, one point for each stage of randomisation.
+
+    Args:
+        figures: What is drawn.
+        units: What counts as a lesion.
+    """
     stages = figures.cascade or (figures.head,)
     figure = new_figure(max(6.4, 3.6 + 0.42 * len(stages)), 4.6)
     axes = figure.add_subplot()
@@ -77,7 +83,7 @@ def randomisation_plot(figures: RandomisationFigures) -> bytes:
     axes.plot([], [], color=MUTED, linewidth=1, linestyle=(0, (2, 3)), label="Unrelated pictures")
     title = (
         "Do the heat-maps depend on the weights?\n"
-        f"{figures.n_images} pictures of {figures.n_lesions} lesions, "
+        f"{images_of(figures.n_images, figures.n_lesions, units, 'picture')}, "
         f"{figures.repeats} randomised models, maps of {figures.map_height} × {figures.map_width}"
     )
     dress(axes, title, "Weights shuffled down to and including this stage", "Similarity to own map")
@@ -93,12 +99,13 @@ def randomisation_plot(figures: RandomisationFigures) -> bytes:
     return png(figure)
 
 
-def curves_plot(figures: DeletionFigures, label: str) -> bytes:
+def curves_plot(figures: DeletionFigures, label: str, units: Units = "lesion_group") -> bytes:
     """Mean deletion and insertion curves beside those of chance.
 
     Args:
         figures: Of the pictures of one class.
         label: Its code.
+        units: What counts as a lesion.
     """
     figure = new_figure(11.0, 5.0)
     left, right = figure.subplots(1, 2, sharey=True)
@@ -134,9 +141,9 @@ def curves_plot(figures: DeletionFigures, label: str) -> bytes:
         )
     few = ", indicative only" if figures.indicative else ""
     figure.suptitle(
-        f"Do the hottest cells matter? {CLASS_NAMES[label]} called right: {figures.n_images} "
-        f"pictures of {figures.n_lesions} lesions{few}; {figures.map_height} × "
-        f"{figures.map_width} cells",
+        f"Do the hottest cells matter? {CLASS_NAMES[label]} called right: "
+        f"{images_of(figures.n_images, figures.n_lesions, units, 'picture')}{few}; "
+        f"{figures.map_height} × {figures.map_width} cells",
         fontsize=11,
         color=INK,
     )

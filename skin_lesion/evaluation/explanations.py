@@ -15,6 +15,7 @@ from skin_lesion.evaluation.explanation_plots import (
     example_maps,
     randomisation_plot,
 )
+from skin_lesion.evaluation.figures import Units
 from skin_lesion.evaluation.randomisation import randomisation_figures
 from skin_lesion.evaluation.resampling import Resamples
 from skin_lesion.evaluation.sample import Sample
@@ -146,7 +147,7 @@ def measure_explanations(
     examples = ExampleMaps(
         pictures, features, predicted, tuple(sample.rows["image_id"].iloc[varied])
     )
-    return Explanations(figures, _plots(figures, examples, serving.kernel))
+    return Explanations(figures, _plots(figures, examples, serving.kernel, sample.units))
 
 
 def correct_pictures(sample: Sample, class_index: int, *, seed: int) -> Rows:
@@ -182,12 +183,15 @@ def _features(serving: ServingModel, pixels: Pixels, batch_size: int) -> NDArray
 
 
 def _plots(
-    figures: ExplanationFigures, examples: ExampleMaps, kernel: NDArray[np.float32]
+    figures: ExplanationFigures,
+    examples: ExampleMaps,
+    kernel: NDArray[np.float32],
+    units: Units,
 ) -> dict[str, bytes]:
     plots = {
-        "explanation_randomisation": randomisation_plot(figures.randomisation),
+        "explanation_randomisation": randomisation_plot(figures.randomisation, units),
         "explanation_examples": example_maps(examples, kernel),
     }
     if figures.deletion is not None:
-        plots["explanation_deletion"] = curves_plot(figures.deletion, figures.label)
+        plots["explanation_deletion"] = curves_plot(figures.deletion, figures.label, units)
     return plots

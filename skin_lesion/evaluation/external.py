@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from skin_lesion.decisions import Calibrator
 from skin_lesion.evaluation.discrimination import discrimination
 from skin_lesion.evaluation.evidence import Subject, gather
 from skin_lesion.evaluation.external_page import ExternalSummary, external_page
+from skin_lesion.evaluation.figures import Units
 from skin_lesion.evaluation.forward import forward, measure_qualities
 from skin_lesion.evaluation.metrics import measure
 from skin_lesion.evaluation.overlap import find_overlap
@@ -159,8 +160,9 @@ def evaluate_external(
     serving = ServingModel.load(bundle)
     logger.info("running the model on %d pictures", len(external.table))
     everything = _sample(serving, external, decisions.calibrator, config)
-    sample, rows = everything.take(overlap.unseen), overlap.unseen
+    rows = overlap.unseen
     table = external.table.iloc[rows].reset_index(drop=True)
+    sample = replace(everything.take(rows), units=_units(table["lesion_named"]))
     subject = Subject(
         sample=sample,
         pixels=external.pixels,
@@ -224,6 +226,12 @@ def _sample(
         calibrator.probabilities(seen.logits),
         seen.features,
     )
+
+
+def _units(named: "pd.Series[bool]") -> Units:
+    if named.all():
+        return "lesion"
+    return "lesion_or_picture" if named.any() else "picture"
 
 
 def _bins(pictures: int, config: EvaluateConfig, settings: ExternalConfig) -> int:

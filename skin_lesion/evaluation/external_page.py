@@ -110,18 +110,10 @@ def external_page(summary: ExternalSummary, pictures: Mapping[str, bytes]) -> st
     figures, evidence = summary.figures, summary.evidence
     where = f"<p>{extent(summary)}; classes {', '.join(summary.classes)}. Nothing was fitted on them: thresholds and calibration are those frozen with the model.</p>"
     sections = {
-        "Overall": overall_external(
-            figures, evidence, summary.with_overlap, summary.n_lesion_unnamed
-        ),
+        "Overall": overall_external(figures, evidence, summary.with_overlap),
         "Overlap": overlap_section(summary.overlap),
         "Put aside": _put_aside_section(summary.put_aside_reasons),
-        "Classes": classes(
-            figures,
-            evidence,
-            "lesions, and pictures without a lesion id"
-            if summary.n_lesion_unnamed
-            else "lesion groups",
-        ),
+        "Classes": classes(figures, evidence),
         **common_sections(evidence),
     }
     origin = {
@@ -142,6 +134,7 @@ def external_page(summary: ExternalSummary, pictures: Mapping[str, bytes]) -> st
         sections,
         pictures,
         origin,
+        evidence.units,
     )
 
 

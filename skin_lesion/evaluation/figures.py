@@ -1,6 +1,12 @@
 """What every block of measured figures is made of."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
+
+# What a resample draws: groups of lesion ids with near-identical pictures; lesions as they were
+# named; pictures, where nobody said which show the same lesion; or lesions and such pictures.
+Units = Literal["lesion_group", "lesion", "picture", "lesion_or_picture"]
 
 
 class Figures(BaseModel):
@@ -10,7 +16,7 @@ class Figures(BaseModel):
 
 
 class Interval(Figures):
-    """A 95 % interval from a bootstrap over lesions.
+    """A 95 % interval from a bootstrap over lesions, or what stands for them.
 
     Attributes:
         ci_low: Lower end.

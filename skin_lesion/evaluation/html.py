@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from skin_lesion.data.pages import contents, facts, heading, page
 from skin_lesion.evaluation.evidence import Evidence
+from skin_lesion.evaluation.figures import Units
 from skin_lesion.evaluation.html_pictures import caption, figure
 from skin_lesion.evaluation.html_sections import (
     calibration,
@@ -74,6 +75,7 @@ def assemble(
     sections: Mapping[str, str],
     figures: Mapping[str, bytes],
     origin: Mapping[str, object],
+    units: Units = "lesion_group",
 ) -> str:
     """Put a page together: head, table of contents, sections with their pictures, origin.
 
@@ -83,15 +85,17 @@ def assemble(
         sections: HTML by title, in order.
         figures: PNG pictures by name; those of no section stand under "Further pictures".
         origin: Which model and data.
+        units: What counts as a lesion in the pictures.
     """
     places = {name: caption(name).section for name in figures}
     placed = {
-        section: text + _pictures(figures, [key for key in figures if places[key] == section])
+        section: text
+        + _pictures(figures, [key for key in figures if places[key] == section], units)
         for section, text in sections.items()
     }
     left = [key for key in figures if places[key] not in sections]
     if left:
-        placed[_LEFT] = _pictures(figures, left)
+        placed[_LEFT] = _pictures(figures, left, units)
     placed[_ORIGIN] = facts(origin)
     return page(
         title,
@@ -99,8 +103,8 @@ def assemble(
     )
 
 
-def _pictures(figures: Mapping[str, bytes], names: Iterable[str]) -> str:
-    return "".join(figure(name, figures[name]) for name in names)
+def _pictures(figures: Mapping[str, bytes], names: Iterable[str], units: Units) -> str:
+    return "".join(figure(name, figures[name], units) for name in names)
 
 
 def _origin(report: ReportSummary) -> dict[str, object]:

@@ -1,13 +1,15 @@
 """Where each picture of a report stands, what it is called and how it is read."""
 
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from io import BytesIO
 
 from PIL import Image
 
+from skin_lesion.evaluation.figures import Units
 from skin_lesion.evaluation.style import CLASS_NAMES
+from skin_lesion.evaluation.wording import drawn_units
 
 _LARGE_PNG = 300_000
 _CSS_DPI = 96
@@ -20,7 +22,8 @@ class Caption:
     Attributes:
         section: Title of the section that it belongs to; empty where none is known.
         title: What it shows.
-        reading: How to read it.
+        reading: How to read it; `{units}` stands for what is drawn for an interval, `{forest}` for
+            what the marks of the first picture count.
     """
 
     section: str
@@ -29,10 +32,7 @@ class Caption:
 
 
 _KNOWN: dict[str, Caption] = {
-    "forest": Caption(
-        "Overall", "Main figures with their 95 % intervals",
-        "Circles count every image, squares one image of each lesion group.",
-    ),
+    "forest": Caption("Overall", "Main figures with their 95 % intervals", "{forest}"),
     "confusion_matrix": Caption(
         "Classes", "Confusion matrix",
         "Number of images, and in per cent of the true class; a row is a true class, a column what "
@@ -49,7 +49,7 @@ _KNOWN: dict[str, Caption] = {
     "roc_bands": Caption(
         "Classes", "ROC curves of melanoma and of malignancy",
         "The band holds the sensitivity at each specificity in 95 % of the resampled sets of "
-        "lesions. The points are read off this very curve; they are not the frozen thresholds.",
+        "{units}. The points are read off this very curve; they are not the frozen thresholds.",
     ),
     "operating_points": Caption(
         "Operating points", "Where the frozen thresholds lie on the ROC curves",
@@ -93,7 +93,7 @@ _KNOWN: dict[str, Caption] = {
     ),
     "reliability_classes": Caption(
         "Calibration", "Reliability of each class's probability",
-        "As above, class by class, after calibration; hollow points rest on few lesions.",
+        "As above, class by class, after calibration; hollow points rest on few {units}.",
     ),
     "ood_scores": Caption(
         "Cannot assess", "How unlike the training pictures",
@@ -132,6 +132,13 @@ _KNOWN: dict[str, Caption] = {
         "right.",
     ),
 }  # fmt: skip
+_FOREST: dict[Units, str] = {
+    "lesion_group": "Circles count every image, squares one image of each lesion group.",
+    "lesion": "Circles count every image, squares one image of each lesion.",
+    "picture": "Every image counts.",
+    "lesion_or_picture": "Circles count every image, squares one image of each lesion and each without "
+    "a lesion id.",
+}
 _SITES = {"sex": "sex", "age": "age", "site": "body site"}
 _GALLERY = {
     "right": ("right answers", "Drawn by lot from the surer half of the right answers."),
@@ -143,8 +150,13 @@ _GALLERY = {
 }
 
 
-def caption(name: str) -> Caption:
-    """What is said of a picture; one without a section where the name is not known."""
+def caption(name: str, units: Units = "lesion_group") -> Caption:
+    """What is said of a picture; one without a section where the name is not known.
+
+    Args:
+        name: Of the picture.
+        units: What counts as a lesion.
+    """
     start, _, rest = name.partition("_")
     if start == "subgroups":
         return Caption(
@@ -156,17 +168,21 @@ def caption(name: str) -> Caption:
     if start == "gallery" and kind in _GALLERY:
         title, reading = _GALLERY[kind]
         return Caption("Gallery", f"{CLASS_NAMES.get(label, label)} ({label}): {title}", reading)
-    return _KNOWN.get(name) or Caption("", name.replace("_", " ").capitalize(), "")
+    known = _KNOWN.get(name) or Caption("", name.replace("_", " ").capitalize(), "")
+    return replace(
+        known, reading=known.reading.format(units=drawn_units(units), forest=_FOREST[units])
+    )
 
 
-def figure(name: str, data: bytes) -> str:
+def figure(name: str, data: bytes, units: Units = "lesion_group") -> str:
     """A picture with its caption, as HTML that needs no other file.
 
     Args:
         name: Of the picture.
         data: PNG.
+        units: What counts as a lesion.
     """
-    said = caption(name)
+    said = caption(name, units)
     kind, small, (width, height) = _reduced(data)
     source = b64encode(small).decode()
     reading = f" {escape(said.reading)}" if said.reading else ""

@@ -45,8 +45,9 @@ def draw_evidence(
         seed: Of the perturbations that are shown.
     """
     evidence, where, sample = measurement.evidence, subject.where, subject.sample
+    units = sample.units
     pictures = {
-        "forest": forest(evidence.discrimination),
+        "forest": forest(evidence.discrimination, units),
         "roc_bands": roc_bands(sample, measurement.resamples),
         "operating_points": roc_with_points(sample, evidence.operating_points),
         "predictive_values": predictive_value_curves(evidence.predictive_values),
@@ -62,12 +63,12 @@ def draw_evidence(
         pictures["confidence_bands"] = confidence_band_bars(evidence.confidence)
     pictures["risk_coverage"] = risk_coverage_picture(evidence.risk_coverage, where)
     if evidence.prediction_sets:
-        pictures["prediction_sets"] = coverage_picture(evidence.prediction_sets, where)
+        pictures["prediction_sets"] = coverage_picture(evidence.prediction_sets, where, units)
     pictures |= _cannot_assess(measurement, subject, gate)
     if evidence.subgroups:
-        pictures |= subgroup_forests(evidence.subgroups)
+        pictures |= subgroup_forests(evidence.subgroups, units)
     if evidence.robustness:
-        pictures["robustness"] = robustness_plot(evidence.robustness)
+        pictures["robustness"] = robustness_plot(evidence.robustness, units)
         example = int(np.argmax(sample.probabilities.max(axis=1)))
         picture = np.asarray(subject.pixels[subject.rows[example]])
         pictures["perturbations"] = corruption_sheet(picture, seed)

@@ -5,6 +5,7 @@ from textwrap import fill
 import numpy as np
 from numpy.typing import NDArray
 
+from skin_lesion.evaluation.figures import Units
 from skin_lesion.evaluation.sample import Sample
 from skin_lesion.evaluation.style import (
     BLUE,
@@ -19,6 +20,7 @@ from skin_lesion.evaluation.style import (
     png,
 )
 from skin_lesion.evaluation.summary import SplitFigures
+from skin_lesion.evaluation.wording import images_and_lesions
 from skin_lesion.labels import LABELS
 
 
@@ -30,13 +32,13 @@ def draw_split(figures: SplitFigures, sample: Sample) -> dict[str, bytes]:
         sample: The images they were measured on.
     """
     return {
-        "confusion_matrix": confusion_matrix(figures),
-        "roc": roc_curves(sample.truth, sample.probabilities, figures),
-        "per_class": per_class_bars(figures),
+        "confusion_matrix": confusion_matrix(figures, sample.units),
+        "roc": roc_curves(sample, figures),
+        "per_class": per_class_bars(figures, sample.units),
     }
 
 
-def confusion_matrix(figures: SplitFigures) -> bytes:
+def confusion_matrix(figures: SplitFigures, units: Units) -> bytes:
     """Counts by true and predicted class, coloured by the share of the true class."""
     counts = np.array(figures.confusion)
     of_class = counts.sum(axis=1, keepdims=True)
@@ -56,7 +58,7 @@ def confusion_matrix(figures: SplitFigures) -> bytes:
             fontweight="bold" if row == column else "normal",
             color="white" if share > 0.55 else INK if count else MUTED,
         )
-    dress(axes, f"Confusion matrix, {_where(figures)}", "Predicted class", "True class")
+    dress(axes, f"Confusion matrix, {_where(figures, units)}", "Predicted class", "True class")
     axes.grid(visible=False)
     axes.set_xticks(range(len(LABELS)), [_wrapped(label) for label in LABELS], fontsize=8)
     axes.set_yticks(
@@ -73,14 +75,11 @@ def confusion_matrix(figures: SplitFigures) -> bytes:
     return png(figure)
 
 
-def roc_curves(
-    truth: NDArray[np.int64], probabilities: NDArray[np.float64], figures: SplitFigures
-) -> bytes:
+def roc_curves(sample: Sample, figures: SplitFigures) -> bytes:
     """One curve for each class against the rest; classes without an AUC are named, not drawn.
 
     Args:
-        truth: Index of the true class, shape (N,).
-        probabilities: Shape (N, 7).
+        sample: The images.
         figures: Where the areas stand.
     """
     figure = new_figure(7.0, 7.0)
@@ -92,7 +91,7 @@ def roc_curves(
         if auc is None:
             missing.append(label)
             continue
-        false_rate, true_rate = _roc(truth == index, probabilities[:, index])
+        false_rate, true_rate = _roc(sample.truth == index, sample.probabilities[:, index])
         drawn += axes.plot(
             false_rate,
             true_rate,
@@ -103,7 +102,7 @@ def roc_curves(
         )
     dress(
         axes,
-        f"ROC of each class, {_where(figures)}",
+        f"ROC of each class, {_where(figures, sample.units)}",
         "False positive rate (1 - specificity)",
         "True positive rate (sensitivity)",
     )
@@ -123,7 +122,7 @@ def roc_curves(
     return png(figure)
 
 
-def per_class_bars(figures: SplitFigures) -> bytes:
+def per_class_bars(figures: SplitFigures, units: Units) -> bytes:
     """Precision, recall, F1 and AUC of each class, side by side."""
     figure = new_figure(11.0, 4.8)
     axes = figure.add_subplot()
@@ -160,7 +159,7 @@ def per_class_bars(figures: SplitFigures) -> bytes:
         linestyle=(0, (4, 2)),
         label=f"Macro F1 {figures.macro_f1:.3f}",
     )
-    dress(axes, f"Figures of each class, {_where(figures)}", "", "Score, 0 to 1")
+    dress(axes, f"Figures of each class, {_where(figures, units)}", "", "Score, 0 to 1")
     axes.grid(visible=False, axis="x")
     axes.set_xticks(
         range(len(LABELS)),
@@ -182,11 +181,13 @@ def _roc(
     return false_rate, true_rate
 
 
-def _where(figures: SplitFigures) -> str:
+def _where(figures: SplitFigures, units: Units) -> str:
     name = {"selection": "validation split", "test": "test split", "external": "external pictures"}[
         figures.purpose
     ]
-    return f"{name} ({figures.n_images} images, {figures.n_lesions} lesion ids)"
+    if units == "lesion_group":  # each of one id, or of several
+        return f"{name} ({figures.n_images} images, {figures.n_lesions} lesion ids)"
+    return f"{name} ({images_and_lesions(figures.n_images, figures.n_lesions, units)})"
 
 
 def _wrapped(label: str) -> str:

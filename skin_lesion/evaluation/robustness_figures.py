@@ -4,8 +4,8 @@ from skin_lesion.evaluation.figures import Estimate, Figures
 
 HOW_TO_READ = (
     "A drop is the figure on the unchanged pictures minus that on the same pictures perturbed; "
-    "below 0 it is a gain. Intervals are 95 % percentile intervals of paired bootstrap resamples "
-    "of lesions, each for itself: of 50 of them some miss 0 by chance. The pictures are "
+    "below 0 it is a gain. Intervals are 95 % percentile intervals of paired bootstrap "
+    "resamples, each for itself: of 50 of them some miss 0 by chance. The pictures are "
     "stratified by class, so the figures on the unchanged ones are not those of the whole split. "
     "An interval from 0 to 0 says that the figure did not change here, not that it never would. "
     "Perturbations are computed at the size that the model sees; drawn hair, rulers and ink "

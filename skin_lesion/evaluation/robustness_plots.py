@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skin_lesion.evaluation.figures import Estimate
+from skin_lesion.evaluation.figures import Estimate, Units
 from skin_lesion.evaluation.robustness_figures import (
     PerturbationFigures,
     RobustnessFigures,
     StrengthFigures,
 )
 from skin_lesion.evaluation.style import BLUE, GREEN, INK, MUTED, ORANGE, dress, new_figure, png
+from skin_lesion.evaluation.wording import drawn_units, images_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,8 +35,13 @@ _LINES: tuple[tuple[str, str, str, Callable[[StrengthFigures], Estimate]], ...] 
 )
 
 
-def robustness_plot(figures: RobustnessFigures) -> bytes:
-    """Drop against strength, a panel for each perturbation, with 95 % intervals."""
+def robustness_plot(figures: RobustnessFigures, units: Units = "lesion_group") -> bytes:
+    """Drop against strength, a panel for each perturbation, with 95 % intervals.
+
+    Args:
+        figures: What is drawn.
+        units: What counts as a lesion.
+    """
     figure = new_figure(15.0, 7.0)
     rows = -(-len(figures.perturbations) // _COLUMNS)
     panels = figure.subplots(rows, _COLUMNS, sharey=True, squeeze=False)
@@ -53,8 +59,9 @@ def robustness_plot(figures: RobustnessFigures) -> bytes:
     first.set_yticks([tick for tick in first.get_yticks() if low <= tick <= high])
     first.set_ylim(low, high + 0.2 * (high - low))
     figure.suptitle(
-        f"What perturbed pictures cost: {figures.n_images} pictures of {figures.n_lesions} lesions,"
-        " each compared with itself; bands are 95 % intervals over lesions",
+        "What perturbed pictures cost: "
+        f"{images_of(figures.n_images, figures.n_lesions, units, 'picture')}, each compared with "
+        f"itself; bands are 95 % intervals over {drawn_units(units)}",
         fontsize=11,
         color=INK,
         x=0.01,

@@ -6,12 +6,13 @@ import numpy as np
 
 from skin_lesion.decisions import Target
 from skin_lesion.evaluation.discrimination import Discrimination, PerUnit
-from skin_lesion.evaluation.figures import Estimate
+from skin_lesion.evaluation.figures import Estimate, Units
 from skin_lesion.evaluation.measured import ERRORS, READ_AT, TARGETS, ranking
 from skin_lesion.evaluation.ranking import Ranking
 from skin_lesion.evaluation.resampling import CONFIDENCE, Resamples, estimate
 from skin_lesion.evaluation.sample import Sample
 from skin_lesion.evaluation.style import BLUE, INK, MUTED, ORANGE, dress, new_figure, png
+from skin_lesion.evaluation.wording import drawn_units, images_and_lesions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,10 +84,11 @@ def roc_bands(sample: Sample, resamples: Resamples) -> bytes:
             text = "Not defined:\none kind of image is missing"
             axes.text(50, 50, text, ha="center", va="center", color=INK)
     panels[1].set_ylabel("")
+    lesions = len(np.unique(sample.groups))
     figure.supxlabel(
-        f"\n{len(sample)} images of {len(np.unique(sample.groups))} lesions. Shaded: where the "
-        "sensitivity at each specificity lies in 95 % of the resampled sets of lesions. "
-        "Dotted: chance.",
+        f"\n{images_and_lesions(len(sample), lesions, sample.units)}. Shaded: where the "
+        "sensitivity at each specificity lies in 95 % of the resampled sets of "
+        f"{drawn_units(sample.units)}. Dotted: chance.",
         fontsize=8.5,
         color=MUTED,
     )
@@ -127,27 +129,37 @@ def _draw_roc(axes: "Axes", target: Target, itself: Ranking, resampled: Ranking)
     axes.legend(loc="lower right", fontsize=9, frameon=True, framealpha=0.95, edgecolor="none")
 
 
-def forest(figures: PerUnit) -> bytes:
-    """The main figures with their 95 % intervals, per image and per lesion."""
+def forest(figures: PerUnit, units: Units = "lesion_group") -> bytes:
+    """The main figures with their 95 % intervals, per image and per lesion.
+
+    Args:
+        figures: Of both.
+        units: What counts as a lesion; where each picture does, the two are the same and drawn once.
+    """
     rows = [len(names) for _, _, names in _SECTIONS]
     figure = new_figure(10.6, 10.4)
     panels = figure.subplots(len(_SECTIONS), 1, height_ratios=[count + 1.6 for count in rows])
     for axes, (title, scale, names) in zip(panels, _SECTIONS, strict=True):
         dress(axes, title, scale, "")
-        _draw_forest(axes, figures, names)
+        _draw_forest(axes, figures, names, units)
     panels[0].legend(
         loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize=9, frameon=False
     )
     return png(figure)
 
 
-def _draw_forest(axes: "Axes", figures: PerUnit, names: dict[str, str]) -> None:
+def _draw_forest(axes: "Axes", figures: PerUnit, names: dict[str, str], units: Units) -> None:
     errors = names.keys() <= ERRORS
-    units = (
-        ("Per image", figures.images, BLUE, "o", -0.17),
-        ("Per lesion", figures.lesions, ORANGE, "s", 0.17),
+    lesion = (
+        "Per lesion, or picture without an id" if units == "lesion_or_picture" else "Per lesion"
     )
-    for unit, measured, colour, marker, offset in units:
+    series = [
+        ("Per image", figures.images, BLUE, "o", -0.17),
+        (lesion, figures.lesions, ORANGE, "s", 0.17),
+    ]
+    if units == "picture":
+        series.pop()  # the same figures once more
+    for unit, measured, colour, marker, offset in series:
         for row, name in enumerate(names):
             one = measured.estimates[name]
             label = f"{unit} (n = {measured.n_images})" if row == 0 else None
@@ -175,7 +187,7 @@ def _draw_forest(axes: "Axes", figures: PerUnit, names: dict[str, str]) -> None:
         axes.set_xlim(left=0)
     else:
         # Kappa alone may lie below 0.
-        lows = [low for _, one, *_ in units for low in _lows(one, names)]
+        lows = [low for _, one, *_ in series for low in _lows(one, names)]
         axes.set_xlim(min([0.0, *lows]), 1)
 
 

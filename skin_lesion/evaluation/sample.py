@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skin_lesion.decisions import Calibrator, Probabilities
+from skin_lesion.evaluation.figures import Units
 from skin_lesion.labels import LABEL_INDEX, NUM_CLASSES
 
 
@@ -21,12 +22,14 @@ class Sample:
         logits: Shape (N, 7), as the serving export gives them.
         probabilities: Shape (N, 7), calibrated.
         features: Pooled features below the classification layer, shape (N, C).
+        units: What a `group` is.
     """
 
     rows: pd.DataFrame
     logits: NDArray[np.float32]
     probabilities: Probabilities
     features: NDArray[np.float32]
+    units: Units = "lesion_group"
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -62,6 +65,7 @@ class Sample:
             self.logits[index],
             self.probabilities[index],
             self.features[index],
+            self.units,
         )
 
     def one_per_lesion(self) -> "Sample":

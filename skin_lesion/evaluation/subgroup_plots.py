@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skin_lesion.evaluation.figures import Estimate
+from skin_lesion.evaluation.figures import Estimate, Units
 from skin_lesion.evaluation.style import (
     BLUE,
     GREEN,
@@ -17,6 +17,7 @@ from skin_lesion.evaluation.style import (
     png,
 )
 from skin_lesion.evaluation.subgroups import Subgroup, SubgroupAttribute, SubgroupFigures
+from skin_lesion.evaluation.wording import drawn_units
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,15 +31,23 @@ _MARKS = (("o", ORANGE), ("s", BLUE), ("D", GREEN), ("^", PURPLE))
 _TITLES = {"sex": "By sex", "age": "By age in years", "site": "By body site"}
 
 
-def subgroup_forests(figures: SubgroupFigures) -> dict[str, bytes]:
-    """One forest plot for each attribute, by `subgroups_<attribute>`."""
+def subgroup_forests(figures: SubgroupFigures, units: Units = "lesion_group") -> dict[str, bytes]:
+    """One forest plot for each attribute, by `subgroups_<attribute>`.
+
+    Args:
+        figures: What is drawn.
+        units: What counts as a lesion.
+    """
     return {
-        f"subgroups_{attribute.name}": _forest(attribute, figures)
+        f"subgroups_{attribute.name}": _forest(attribute, figures, units)
         for attribute in figures.attributes
     }
 
 
-def _forest(attribute: SubgroupAttribute, figures: SubgroupFigures) -> bytes:
+def _forest(attribute: SubgroupAttribute, figures: SubgroupFigures, units: Units) -> bytes:
+    scale = f"Value, with its 95 % interval over {drawn_units(units)}".replace(
+        " without", "\nwithout"
+    )
     rows = (figures.overall, *attribute.groups)
     figure = new_figure(13.0, 2.0 + 0.46 * len(rows))
     for axes, (ending, title) in zip(
@@ -46,7 +55,7 @@ def _forest(attribute: SubgroupAttribute, figures: SubgroupFigures) -> bytes:
     ):
         names = [one.name for one in figures.overall.figures if one.name.endswith(ending)]
         _panel(axes, names, rows)
-        dress(axes, title, "Value, with its 95 % interval over lesions", "")
+        dress(axes, title, scale, "")
         axes.grid(visible=False, axis="y")
         axes.set_yticks(range(len(rows)), [_row_words(group) for group in rows])
         axes.legend(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from skin_lesion.decisions import Limits, OperatingPoint, Target
-from skin_lesion.evaluation.figures import Estimate
+from skin_lesion.evaluation.figures import Estimate, Units
 
 NOT_MEASURED = "<p>Not measured here.</p>"
 METHOD_NAMES = {
@@ -38,6 +38,12 @@ QUALITY_NAMES: dict[str, tuple[str, str]] = {
     ),
     "skin_likeness": ("Pixels whose colour could be skin or lesion", "share of all, 0 to 1"),
 }
+UNIT_NAMES: dict[Units, str] = {
+    "lesion_group": "lesion groups",
+    "lesion": "lesions",
+    "picture": "pictures",
+    "lesion_or_picture": "lesions and pictures without a lesion id",
+}
 REASON_NAMES = {
     "too_small": "too small",
     "odd_shape": "too long and narrow",
@@ -58,6 +64,38 @@ def number(value: float | None, digits: int = 3) -> str:
 def counted(n: int, one: str, many: str | None = None) -> str:
     """A number of things, such as `1 image` or `1,502 images`."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def counts_head(units: Units) -> str:
+    """Head of a column that `counts` fills."""
+    return "Images" if units == "picture" else f"Images / {UNIT_NAMES[units]}"
+
+
+def counts(images: int, of_units: int, units: Units) -> str:
+    """Images and the units they are of, for a cell; pictures are not counted twice."""
+    return f"{images:,}" if units == "picture" else f"{images:,} / {of_units:,}"
+
+
+def images_of(images: int, of_units: int, units: Units, one: str = "image") -> str:
+    """How many images of how many units, such as `36 images of 18 lesions`."""
+    text = counted(images, one)
+    if units == "picture":
+        return text
+    if units == "lesion_or_picture":
+        return f"{text}: {of_units:,} {UNIT_NAMES[units]}"
+    name = UNIT_NAMES[units].removesuffix("s")
+    return f"{text} of {counted(of_units, name)}"
+
+
+def drawn_units(units: Units) -> str:
+    """What is drawn anew for an interval, in the words of a picture's captions."""
+    return "lesions" if units == "lesion_group" else UNIT_NAMES[units]
+
+
+def images_and_lesions(images: int, lesions: int, units: Units) -> str:
+    """Both numbers for a picture; that of the images alone where lesions are not known."""
+    known = units in ("lesion", "lesion_group")
+    return f"{images} images, {lesions} lesions" if known else f"{images} images"
 
 
 def with_interval(figure: Estimate, digits: int = 3) -> str:

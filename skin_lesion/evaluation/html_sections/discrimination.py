@@ -7,9 +7,18 @@ from html import escape
 from skin_lesion.data.pages import figures_table
 from skin_lesion.evaluation.discrimination import Discrimination
 from skin_lesion.evaluation.evidence import Evidence
+from skin_lesion.evaluation.figures import Units
 from skin_lesion.evaluation.style import CLASS_NAMES
 from skin_lesion.evaluation.summary import SplitFigures
-from skin_lesion.evaluation.wording import number, stacked, with_interval
+from skin_lesion.evaluation.wording import (
+    UNIT_NAMES,
+    counts,
+    counts_head,
+    drawn_units,
+    number,
+    stacked,
+    with_interval,
+)
 from skin_lesion.labels import LABELS, MALIGNANT
 
 _OVERALL = (
@@ -74,26 +83,21 @@ def overall(
 
 
 def overall_external(
-    figures: SplitFigures, evidence: Evidence, with_overlap: Discrimination | None, unnamed: int = 0
+    figures: SplitFigures, evidence: Evidence, with_overlap: Discrimination | None
 ) -> str:
-    """The main figures of pictures from elsewhere, per image and per lesion.
+    """The main figures of pictures from elsewhere, per image and per lesion where these are known.
 
     Args:
         figures: Of the pictures that the model has not seen.
         evidence: Of the same.
         with_overlap: Of every picture, where some were seen.
-        unnamed: Pictures whose lesion has no name: each of them counts as one of its own.
     """
-    unit = evidence.discrimination
-    columns = [
-        _column("Every picture", unit.images),
-        _column(
-            "One picture of each lesion, and each without a lesion id"
-            if unnamed
-            else "One picture of each lesion",
-            unit.lesions,
-        ),
-    ]
+    unit, units = evidence.discrimination, evidence.units
+    columns = [_column("Every picture", unit.images)]
+    if units != "picture":
+        title = "One picture of each lesion"
+        unnamed = ", and each without a lesion id" if units == "lesion_or_picture" else ""
+        columns.append(_column(title + unnamed, unit.lesions))
     if with_overlap is not None:
         columns.append(
             _column(
@@ -101,14 +105,11 @@ def overall_external(
             )
         )
     return (
-        _main_figures(
-            columns, "Lesions, and pictures without a lesion id" if unnamed else "Lesion groups"
-        )
+        _main_figures(columns, units)
         + "<p class='quiet'>Figures read off the ROC curve choose their threshold on these very "
         "pictures; those of frozen thresholds stand under Operating points. Ranges are 95 % intervals "
-        "from a bootstrap over "
-        + ("lesions and pictures without a lesion id." if unnamed else "lesions.")
-        + f"{_absent('data set', figures)}</p>"
+        f"from a bootstrap over {drawn_units(units)}."
+        f"{_absent('data set', figures)}</p>"
     )
 
 
@@ -119,15 +120,17 @@ def _column(title: str, found: Discrimination, lesion_ids: int | None = None) ->
     return _Column(title, cell, found.n_images, lesion_ids, found.n_lesions)
 
 
-def _main_figures(columns: Sequence[_Column], groups: str = "Lesion groups") -> str:
+def _main_figures(columns: Sequence[_Column], units: Units = "lesion_group") -> str:
     rows = [[escape(name), *(column.cell(field) for column in columns)] for name, field in _OVERALL]
-    for name, counts in (
-        ("Images", [column.images for column in columns]),
-        ("Lesion ids", [column.lesion_ids for column in columns]),
-        (groups, [column.lesion_groups for column in columns]),
-    ):
-        if any(n is not None for n in counts):
-            rows.append([name, *("" if n is None else f"{n:,}" for n in counts)])
+    counted: dict[str, list[int] | list[int | None]] = {
+        "Images": [column.images for column in columns],
+        "Lesion ids": [column.lesion_ids for column in columns],
+    }
+    if units != "picture":
+        counted[UNIT_NAMES[units].capitalize()] = [column.lesion_groups for column in columns]
+    for name, numbers in counted.items():
+        if any(n is not None for n in numbers):
+            rows.append([name, *("" if n is None else f"{n:,}" for n in numbers)])
     table = figures_table(
         ("", *(column.title for column in columns)),
         rows,
@@ -142,13 +145,12 @@ def _main_figures(columns: Sequence[_Column], groups: str = "Lesion groups") -> 
     )
 
 
-def classes(figures: SplitFigures, evidence: Evidence, groups: str = "lesion groups") -> str:
+def classes(figures: SplitFigures, evidence: Evidence) -> str:
     """Figures of each class.
 
     Args:
         figures: Of the pictures.
         evidence: Of the same.
-        groups: What the units of resampling are called.
     """
     estimates = evidence.discrimination.images.estimates
     lesions = evidence.discrimination.images.class_lesions
@@ -160,19 +162,19 @@ def classes(figures: SplitFigures, evidence: Evidence, groups: str = "lesion gro
                 stacked(estimates[f"per_class.{label}.{name}"], 2)
                 for name in ("precision", "recall", "f1", "auc", "average_precision")
             ),
-            f"{figures.per_class[label].n} / {lesions[label]}",
+            counts(figures.per_class[label].n, lesions[label], evidence.units),
         ]
         for label in LABELS
     ]
     head = ("Class", "Precision", "Recall", "F1", "AUC", "Average precision",
-            f"Images / {groups}")  # fmt: skip
+            counts_head(evidence.units))  # fmt: skip
     return figures_table(
         head,
         rows,
         caption="Each class against all others, from 0 to 1; below each figure its 95 % interval.",
     ) + (
-        "<p class='quiet'>Classes of a few dozen lesions have wide intervals: their figures are "
-        "indicative.</p>"
+        f"<p class='quiet'>Classes of a few dozen {drawn_units(evidence.units)} have wide intervals: "
+        "their figures are indicative.</p>"
     )
 
 

@@ -9,6 +9,8 @@ from skin_lesion.evaluation.style import CLASS_NAMES
 from skin_lesion.evaluation.wording import (
     METHOD_NAMES,
     NOT_MEASURED,
+    counts,
+    counts_head,
     number,
     per_cent,
     with_interval,
@@ -26,7 +28,7 @@ def prediction_sets(evidence: Evidence) -> str:
             "yes" if one.supported else "no: always in the set",
             per_cent(one.coverage),
             with_interval(one.mean_size, 2),
-            f"{one.n_images} / {one.n_lesions}",
+            counts(one.n_images, one.n_lesions, evidence.units),
         ]
         for label, one in found.per_class.items()
     ]
@@ -36,7 +38,13 @@ def prediction_sets(evidence: Evidence) -> str:
         f"{with_interval(found.mean_size, 2)} classes on average; {per_cent(found.single)} of the "
         "sets name one class alone.</p>"
         + figures_table(
-            ("Class", "Promise made", "Coverage", "Classes in the set", "Images / lesion groups"),
+            (
+                "Class",
+                "Promise made",
+                "Coverage",
+                "Classes in the set",
+                counts_head(evidence.units),
+            ),
             rows,
             left=2,
             caption="Coverage: share of the images whose set holds the true class. In brackets the 95 % "

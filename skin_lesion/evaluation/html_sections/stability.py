@@ -6,6 +6,11 @@ from skin_lesion.data.pages import figures_table, mark
 from skin_lesion.evaluation.evidence import Evidence
 from skin_lesion.evaluation.wording import (
     NOT_MEASURED,
+    UNIT_NAMES,
+    counts,
+    counts_head,
+    drawn_units,
+    images_of,
     stacked,
     stacked_per_cent,
     with_interval,
@@ -28,9 +33,11 @@ def subgroups(evidence: Evidence) -> str:
                 stacked(figure, 2) if figure else "too few"
                 for figure in (group.figure(name) for name in names)
             ]
-            counts = f"{group.n_images:,} / {group.n_lesions:,} / {group.malignant_lesions:,}"
-            rows.append([escape(label), counts, *cells])
-    head = ("Group", "Images / lesion groups / malignant groups", *(words(name) for name in names))
+            number = counts(group.n_images, group.n_lesions, evidence.units)
+            rows.append([escape(label), f"{number} / {group.malignant_lesions:,}", *cells])
+    malignant = "malignant groups" if evidence.units == "lesion_group" else "malignant ones"
+    head = ("Group", f"{counts_head(evidence.units)} / {malignant}",
+            *(words(name) for name in names))  # fmt: skip
     gaps = [
         [
             escape(f"{attribute.name}: {words(gap.figure)}"),
@@ -45,7 +52,7 @@ def subgroups(evidence: Evidence) -> str:
             head, rows, caption="From 0 to 1, below each figure its 95 % interval. Age in years."
         )
         + f"<p class='quiet'>Groups of fewer than {found.min_images} images, and figures that rest "
-        f"on fewer than {found.min_positives} lesion groups, are not reported.</p>"
+        f"on fewer than {found.min_positives} {UNIT_NAMES[evidence.units]}, are not reported.</p>"
         + figures_table(
             ("Furthest below all", "Worst group", "Gap"),
             gaps,
@@ -78,7 +85,7 @@ def robustness(evidence: Evidence) -> str:
             "Drop of melanoma sensitivity", "Answers changed", "Varied in training")  # fmt: skip
     clean = found.clean
     return (
-        f"<p>{found.n_images:,} images of {found.n_lesions:,} lesion groups, evenly over the classes. "
+        f"<p>{images_of(found.n_images, found.n_lesions, evidence.units)}, evenly over the classes. "
         f"Undisturbed: balanced accuracy {with_interval(clean.balanced_accuracy)}, malignant AUC "
         f"{with_interval(clean.malignant_auc)}.</p>"
         + figures_table(
@@ -95,8 +102,9 @@ def not_checked(evidence: Evidence) -> str:
     """Why there are neither perturbations nor checks of heat-maps."""
     if evidence.checks_need is None:
         return NOT_MEASURED
-    found = evidence.discrimination.images
+    found, units = evidence.discrimination.images, evidence.units
     return (
-        f"<p>{mark('look', 'Too few pictures')} {found.n_images} pictures of {found.n_lesions} "
-        f"lesions; from {evidence.checks_need} lesions on a figure would be more than chance.</p>"
+        f"<p>{mark('look', 'Too few pictures')} "
+        f"{images_of(found.n_images, found.n_lesions, units, 'picture')}; from "
+        f"{evidence.checks_need} {drawn_units(units)} on a figure would be more than chance.</p>"
     )
