@@ -2,20 +2,23 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from skin_lesion.audit.log import AuditLog
 from skin_lesion.audit.queries import Scope
+from skin_lesion.batch.files import write_text
+from skin_lesion.batch.model import choose_model
 from skin_lesion.drift.compare import DriftReport, compare
 from skin_lesion.drift.lookup import bundle_that_answered, reference_in
 from skin_lesion.drift.page import render
 from skin_lesion.drift.tables import from_audit, read_predictions
-from skin_lesion.registry import PRODUCTION_ALIAS, find_version, open_bundle
+from skin_lesion.modeling.bundle import ModelBundle
+from skin_lesion.registry import PRODUCTION_ALIAS
 from skin_lesion.settings import DriftConfig
+
+_FIGURES = ".json"
 
 
 @dataclass(frozen=True)
@@ -63,53 +66,62 @@ def run_drift(request: DriftRequest, limits: DriftConfig, shelf: Path) -> DriftA
 
     Raises:
         FileNotFoundError: No such table.
-        FileExistsError: The page exists.
+        FileExistsError: The page exists, or the figures beside it.
         LookupError: No such model, or nothing of it was logged.
-        ValueError: The table is none, another model answered, or the model has no reference.
+        ValueError: The table is none, another model answered, the model has no reference, or the
+            page would be called as its figures are.
         AuditError: The log cannot be read.
     """
+    page = request.output
+    if page is not None:
+        _refuse_taken(page)
     with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
         if request.audit is not None:
             name = f"audit log, {_period(request.since, request.until)}"
-            version = str(find_version(request.model or PRODUCTION_ALIAS).version)
+            _, local = choose_model(request.model or PRODUCTION_ALIAS, Path(folder))
             scope = Scope(since=request.since, until=request.until)
             rows = AuditLog.open(request.audit, create=False).rows(scope)
-            batch = from_audit(rows, version)
-            bundle = open_bundle(version, Path(folder))
+            batch = from_audit(rows, local.versions, log=name)
+            bundle = ModelBundle.open(local.path)
         else:
             assert request.predictions is not None  # one of the two
-            name, batch = request.predictions.name, read_predictions(request.predictions)
+            # A folder may be named by dots alone.
+            name = Path(os.path.abspath(request.predictions)).name
+            batch = read_predictions(request.predictions)
             bundle = bundle_that_answered(batch, request.model, Path(folder))
         report = compare(reference_in(bundle).table, batch, limits, data=name)
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    stem = "audit" if request.predictions is None else request.predictions.stem
-    page = request.output or shelf / f"{stem}-{stamp}.html"
-    _write(report, page)
+    if page is None:
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        stem = (
+            "audit"
+            if request.predictions is None
+            else name.removesuffix(".parquet").removesuffix(".csv")
+        )
+        page = shelf / f"{stem}-{stamp}.html"
+        _refuse_taken(page)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    # The page last: where it is, its figures are.
+    write_text(page.with_suffix(_FIGURES), report.model_dump_json(indent=2) + "\n")
+    write_text(page, render(report))
     return DriftAnswer(report, page)
 
 
 def _period(since: datetime | None, until: datetime | None) -> str:
-    """Such as `from 2026-01-01 to now`."""
-    start = "the first reading" if since is None else f"{since:%Y-%m-%d %H:%M}"
-    return f"from {start} to {'now' if until is None else f'{until:%Y-%m-%d %H:%M}'}"
+    """Such as `from 2026-01-01 00:00 to now (UTC)`."""
+    start, end = (
+        default if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
+        for moment, default in ((since, "the first reading"), (until, "now"))
+    )
+    return f"from {start} to {end} (UTC)"
 
 
-def _write(report: DriftReport, page: Path) -> None:
-    if page.exists():
-        raise FileExistsError(f"{page} exists; name another page with --output")
-    page.parent.mkdir(parents=True, exist_ok=True)
-    figures = page.with_suffix(".json")
-    for path, text in ((figures, report.model_dump_json(indent=2) + "\n"), (page, render(report))):
-        with _draft(path) as draft:
-            draft.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def _draft(path: Path) -> Iterator[Path]:
-    """A file that becomes `path` when it is whole, and is gone where it does not get so far."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield draft
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+def _refuse_taken(page: Path) -> None:
+    figures = page.with_suffix(_FIGURES)
+    if page == figures:
+        raise ValueError(
+            f"--output is {page}, and the figures are written under that name; name the page, such "
+            f"as {page.with_suffix('.html')}"
+        )
+    for path in (page, figures):
+        if path.exists():
+            raise FileExistsError(f"{path} exists; name another page with --output")

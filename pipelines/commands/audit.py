@@ -4,11 +4,11 @@ import argparse
 import os
 import sys
 import tempfile
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.commands import ROOT
+from pipelines.moments import end_of, start_of
 
 if TYPE_CHECKING:
     from skin_lesion.audit import AuditLog, Reading
@@ -56,11 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--csv", type=Path, metavar="FILE", help="else it goes to standard output")
     export.add_argument("--user", help="only what this user wrote")
     export.add_argument(
-        "--since", type=_start, metavar="TIME",
+        "--since", type=start_of, metavar="TIME",
         help="only what was written then or later: a date or a time, UTC unless it says otherwise",
     )  # fmt: skip
     export.add_argument(
-        "--until", type=_end, metavar="TIME",
+        "--until", type=end_of, metavar="TIME",
         help="only what was written before that time; a date means the whole day",
     )  # fmt: skip
 
@@ -143,28 +143,3 @@ def _export(log: "AuditLog", options: argparse.Namespace) -> int:
         raise
     print(f"{count} rows in {options.csv}")
     return 0
-
-
-def _start(value: str) -> datetime:
-    return _moment(value)[0]
-
-
-def _end(value: str) -> datetime:
-    return _moment(value)[1]
-
-
-def _moment(value: str) -> tuple[datetime, datetime]:
-    """A time, or the beginning and end of a day."""
-    try:
-        day = datetime.combine(date.fromisoformat(value), datetime.min.time(), UTC)
-        return day, day + timedelta(days=1)
-    except (ValueError, OverflowError):
-        pass  # no day, or the last one there is
-    try:
-        moment = datetime.fromisoformat(value)
-        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError) as error:
-        raise argparse.ArgumentTypeError(
-            f"{value!r} is no time; expected one such as 2026-01-31 or 2026-01-31T08:00+01:00"
-        ) from error
-    return moment, moment

@@ -1,10 +1,10 @@
 """`skin-lesion drift`."""
 
 import argparse
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pipelines.commands import ROOT
+from pipelines.moments import end_of, start_of
 
 HELP = "hold a scored batch or the audit log against the pictures that the model was validated on"
 
@@ -29,15 +29,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compare the readings of an audit log instead ($SKIN_LESION_AUDIT_URL, "
         ".work/audit.db)",
     )
-    parser.add_argument("--since", type=_time, help="readings from this time on (ISO 8601)")
-    parser.add_argument("--until", type=_time, help="readings before this time")
+    parser.add_argument(
+        "--since",
+        type=start_of,
+        metavar="TIME",
+        help="only readings of the log from then on: a date or a time, UTC unless it says otherwise",
+    )
+    parser.add_argument(
+        "--until", type=end_of, metavar="TIME",
+        help="only readings of the log before that time; a date means the whole day",
+    )  # fmt: skip
     parser.add_argument(
         "--model",
         help="version, alias or folder of a bundle (the one that answered; of an audit log, the one "
         "in production)",
     )
     parser.add_argument(
-        "--output", type=Path, help="page to be written (.work/drift/NAME-TIME.html)"
+        "--output",
+        type=Path,
+        help="page to be written; its figures lie beside it as .json (.work/drift/NAME-TIME.html)",
     )
 
 
@@ -45,6 +55,11 @@ def run(options: argparse.Namespace) -> int:
     """Compare, and say what came of it."""
     if (options.predictions is None) == (options.audit is None):
         raise ValueError("name either a table of predictions or an audit log with --audit URL")
+    if options.audit is None and (options.since or options.until):
+        raise ValueError(
+            "--since and --until choose readings of an audit log, and a table is compared whole; "
+            "leave them out, or take the log with --audit"
+        )
     from pipelines.drift import DriftRequest, run_drift
     from skin_lesion.audit.database import audit_url
     from skin_lesion.settings import DriftConfig
@@ -64,14 +79,3 @@ def run(options: argparse.Namespace) -> int:
     print("\n".join(answer.report.to_lines()))
     print(f"Page: {answer.page.resolve().as_uri()}")
     return answer.report.exit_code
-
-
-def _time(text: str) -> datetime:
-    """A time; without a zone it is UTC."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no time; expected ISO 8601, such as 2026-01-31 or 2026-01-31T08:00+01:00"
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -13,7 +13,7 @@ from skin_lesion.labels import LABELS
 from skin_lesion.settings import AuditConfig
 
 if TYPE_CHECKING:
-    from skin_lesion.prediction import Prediction
+    from skin_lesion.prediction import Prediction, Versions
 
 # A clinician's diagnosis need not be one of the seven classes.
 OTHER = "other"
@@ -148,6 +148,11 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def model_name(versions: "Versions") -> str:
+    """What the log calls a model: its version in the registry, or `bundle:` and its hash."""
+    return versions.model or f"bundle:{versions.bundle}"
+
+
 def reading_values(entry: Entry, config: AuditConfig) -> Stored:
     """The cells that an entry fills.
 
@@ -173,9 +178,7 @@ def reading_values(entry: Entry, config: AuditConfig) -> Stored:
         "user": _text("user", entry.user, limit),
         "role": _text("role", entry.role, limit),
         "image_sha256": sha256 if sha256 is None else _sha256("image_sha256", sha256),
-        "model_version": _text(
-            "model version", versions.model or f"bundle:{versions.bundle}", limit
-        ),
+        "model_version": _text("model version", model_name(versions), limit),
         "contract_hash": _sha256("contract_hash", versions.contract),
         "probabilities": _probabilities(answer.probabilities),
         "prediction": answer.prediction if answer.prediction is None else _label(answer.prediction),

@@ -12,7 +12,7 @@ body { margin: 0 auto; max-width: 62rem; padding: 2rem 1.5rem 4rem; background: 
 h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; }
 h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; } h2, h3, figure { scroll-margin-top: 4.5rem; }
 p { margin: .3rem 0 .8rem; } .quiet, caption, figcaption { color: #5b6675; }
-.verdict { display: inline-block; padding: .25rem .8rem; border-radius: 1rem; font-weight: 600; }
+.verdict { display: inline-block; white-space: nowrap; padding: .25rem .8rem; border-radius: 1rem; font-weight: 600; }
 .good { background: #e2f3e6; color: #14602b; } .bad { background: #fbe3e1; color: #97190f; }
 .look { background: #fdf0d2; color: #7a4f00; }
 .warnings { margin: .8rem 0; padding: .6rem 1rem .6rem 2.2rem; border-left: 4px solid #b35900;

@@ -34,6 +34,8 @@ EXIT_CODES: dict[Verdict, int] = {
 }
 # Half a picture in every bin keeps the logarithm of an empty one finite.
 _HALF = 0.5
+# Significant digits of the ends of a bin; the most that single precision has.
+_FEWEST_DIGITS, _MOST_DIGITS = 3, 9
 
 
 class FeatureDrift(Figures):
@@ -242,18 +244,18 @@ def _numbers(then: "pd.Series", now: "pd.Series", limits: DriftConfig) -> dict[s
         return {"bins": (), "reference": (), "batch": ()}
     # Bins that hold equally many pictures of the reference, where equal values share one, and a bin
     # on either side for what the reference never had: the only place to go from a constant.
-    inner = np.unique(np.quantile(before, np.linspace(0, 1, limits.bins + 1)))
-    inner = np.concatenate([[np.nextafter(inner[0], -np.inf)], inner])
-    inner = np.delete(inner, 1) if len(inner) > 2 else inner
+    edges = np.unique(np.quantile(before, np.linspace(0, 1, limits.bins + 1)))
+    inner = np.concatenate([[np.nextafter(edges[0], -np.inf)], edges[1 if len(edges) > 1 else 0 :]])
     counts = [
         np.bincount(np.searchsorted(inner, values, side="left"), minlength=len(inner) + 1)
         for values in (before, after)
     ]
-    names = [f"{edge:.3g}" for edge in inner]
+    names = _told_apart(edges)
     return {
         "bins": (
             f"< {names[0]}",
-            *(low if low == high else f"{low} to {high}" for low, high in pairwise(names)),
+            *(f"{low} to {high}" for low, high in pairwise(names)),
+            *(names if len(names) == 1 else ()),
             f"> {names[-1]}",
         ),
         "reference": _shares(counts[0]),
@@ -264,6 +266,19 @@ def _numbers(then: "pd.Series", now: "pd.Series", limits: DriftConfig) -> dict[s
         # The exact distribution is not for values that occur more than once.
         "p_value": float(ks_2samp(before, after, method="asymp").pvalue),
     }
+
+
+def _told_apart(edges: NDArray[np.float64]) -> list[str]:
+    """Numbers in ascending order, each with three digits or as many as part it from those beside it."""
+    names = []
+    for i, edge in enumerate(edges):
+        beside = [*edges[max(i - 1, 0) : i], *edges[i + 1 : i + 2]]
+        for digits in range(_FEWEST_DIGITS, _MOST_DIGITS + 1):
+            name = f"{edge:.{digits}g}"
+            if all(name != f"{other:.{digits}g}" for other in beside):
+                break
+        names.append(name)
+    return names
 
 
 def _categories(then: "pd.Series", now: "pd.Series", limits: DriftConfig) -> dict[str, object]:

@@ -135,7 +135,8 @@ def _draw_feature(axes: "Axes", feature: FeatureDrift) -> None:
     title = FEATURES[feature.name].title
     dress(axes, title, "", "Pictures (%)")
     axes.set_title(title, loc="left", fontsize=9.5, fontweight="bold", color=INK, pad=6)
-    axes.set_xticks(list(places), [_short(name) for name in feature.bins], rotation=40, ha="right")
+    names = [_short(name, feature) for name in feature.bins]
+    axes.set_xticks(list(places), names, rotation=40, ha="right")
     axes.tick_params(axis="x", labelsize=7)
     if feature.level != "none":
         colour = ORANGE if feature.level == "drift" else MUTED
@@ -145,6 +146,10 @@ def _draw_feature(axes: "Axes", feature: FeatureDrift) -> None:
         )  # fmt: skip
 
 
-def _short(name: str) -> str:
+def _short(name: str, feature: FeatureDrift) -> str:
+    """What stands below a bin; of an interval its upper end, since the lower one stands beside."""
+    if feature.kind == "number":
+        _, between, high = name.partition(" to ")
+        return f"≤ {high}" if between else name
     words = name.replace("_", " ")
     return words if len(words) <= _LONG else f"{words[: _LONG - 1]}…"

@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skin_lesion.audit.records import model_name
 from skin_lesion.batch.result import PREDICTIONS
 from skin_lesion.decisions import malignant_probability
 from skin_lesion.labels import LABELS
+from skin_lesion.prediction import Versions
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from skin_lesion.audit.records import AuditRow
+
+# Other models of a log that a message lists.
+_NAMED = 5
 
 
 def read_predictions(path: Path) -> "pd.DataFrame":
@@ -50,23 +55,38 @@ def read_predictions(path: Path) -> "pd.DataFrame":
         ) from error
 
 
-def from_audit(rows: "Iterable[AuditRow]", model_version: str) -> "pd.DataFrame":
+def from_audit(
+    rows: "Iterable[AuditRow]", versions: Versions, *, log: str = "the audit log"
+) -> "pd.DataFrame":
     """The readings of one model in an audit log, as a table of predictions.
 
     The log keeps no measures of the pictures, so answers and refusals alone can be compared.
 
     Args:
-        rows: Rows of the log; feedback and readings of other models are passed over.
-        model_version: Model that is meant, as the log names it.
+        rows: Rows of the log; feedback and readings of other models are passed over. A version's
+            number may be given anew after it was deleted, so the contract has to be the same too.
+        versions: Which model is meant.
+        log: What to call the rows, for messages.
 
     Raises:
-        LookupError: The log has no reading of that model.
+        LookupError: No row is a reading of that model.
     """
     import pandas as pd
 
-    readings = [row for row in rows if not row.is_feedback and row.model_version == model_version]
+    wanted, others = model_name(versions), set()
+    readings = []
+    for row in rows:
+        if row.is_feedback:
+            continue
+        if (row.model_version, row.contract_hash) == (wanted, versions.contract):
+            readings.append(row)
+        else:
+            others.add(f"{row.model_version} (contract {row.contract_hash[:12]})")
     if not readings:
-        raise LookupError(f"the audit log has no reading of model version {model_version}")
+        raise LookupError(
+            f"{log}: no reading of model {wanted} with the contract {versions.contract[:12]}; there "
+            f"are readings of {', '.join(sorted(others)[:_NAMED]) or 'no model'}"
+        )
     probabilities = np.array(
         [
             [row.probabilities[label] for label in LABELS]
@@ -82,5 +102,6 @@ def from_audit(rows: "Iterable[AuditRow]", model_version: str) -> "pd.DataFrame"
     return pd.DataFrame(probabilities, columns=list(LABELS)).assign(
         **{str(name): rest[name] for name in rest},
         malignant_probability=malignant_probability(probabilities),
-        model_version=model_version,
+        model_version=wanted,
+        bundle_hash=versions.bundle,
     )

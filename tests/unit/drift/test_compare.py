@@ -99,6 +99,24 @@ def test_a_large_change_of_few_pictures_is_no_drift_while_it_may_be_luck():
     assert report(predictions(60, seed=1, darker=15), strict).verdict == "none"
 
 
+@pytest.mark.parametrize(
+    ("then", "first", "last"),
+    [
+        ([0.0] * 60 + [0.5] * 40, "< 0", "> 0.5"),
+        ([0.99999, 0.999995, 1.0] * 40, "< 0.99999", "> 1"),
+        ([150.0] * 100, "< 150", "> 150"),
+    ],
+)
+def test_bins_are_named_by_the_numbers_of_the_reference_and_told_apart(then, first, last):
+    table = pd.DataFrame({"quality_sharpness": then, "status": "ok"})
+    one = feature(compare(table, table, LIMITS, data="x"), "quality_sharpness")
+    assert (one.bins[0], one.bins[-1]) == (first, last)
+    assert len(set(one.bins)) == len(one.bins) == len(one.reference)
+    assert one.reference == one.batch
+    assert sum(one.reference) == pytest.approx(1.0)
+    assert one.reference[0] == one.reference[-1] == 0.0
+
+
 def test_too_few_pictures_tell_nothing():
     found = report(predictions(20, seed=1, darker=60))
     assert found.verdict == "too_few"

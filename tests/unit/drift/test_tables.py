@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -27,12 +28,8 @@ def answered(label: str, version: str = "7") -> Prediction:
     )
 
 
-UNREADABLE = Prediction(
-    "unreadable",
-    reason="truncated",
-    image_sha256="d" * 64,
-    versions=Versions("b" * 64, "c" * 64, "7"),
-)
+SEVEN = Versions("b" * 64, "c" * 64, "7")
+UNREADABLE = Prediction("unreadable", reason="truncated", image_sha256="d" * 64, versions=SEVEN)
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
@@ -74,7 +71,7 @@ def test_the_log_gives_the_readings_of_one_model_without_feedback(tmp_path):
     log.record(Entry("ana", "clinician", UNREADABLE))
     log.record(Entry("ana", "clinician", answered("mel", version="8")))
     log.feedback(first.id, user="ana", role="clinician", label="mel")
-    table = from_audit(log.rows(), "7")
+    table = from_audit(log.rows(), SEVEN)
     assert table["prediction"].dropna().tolist() == ["nv"]
     assert table["status"].tolist() == ["ok", "unreadable"]
     direct = watched(frame([answered("nv"), UNREADABLE]))
@@ -84,7 +81,28 @@ def test_the_log_gives_the_readings_of_one_model_without_feedback(tmp_path):
     np.testing.assert_allclose(watched(table)["top_probability"], direct["top_probability"])
 
 
-def test_a_model_that_was_never_asked_is_named(tmp_path):
+def test_a_model_that_was_never_asked_is_named_with_those_that_were(tmp_path):
     log = AuditLog.open(f"sqlite:///{tmp_path / 'audit.db'}", clock=lambda: datetime.now(UTC))
-    with pytest.raises(LookupError, match="model version 9"):
-        from_audit(log.rows(), "9")
+    with pytest.raises(LookupError, match=r"today: no reading of model 9 .*of no model"):
+        from_audit(log.rows(), replace(SEVEN, model="9"), log="today")
+    log.record(Entry("ana", "clinician", answered("nv")))
+    with pytest.raises(LookupError, match=r"readings of 7 \(contract cccccccccccc\)"):
+        from_audit(log.rows(), replace(SEVEN, model="9"))
+
+
+def test_a_number_that_was_given_anew_does_not_mix_two_models(tmp_path):
+    log = AuditLog.open(f"sqlite:///{tmp_path / 'audit.db'}")
+    log.record(Entry("ana", "clinician", answered("nv")))
+    log.record(
+        Entry(
+            "ana", "clinician", replace(answered("mel"), versions=replace(SEVEN, contract="e" * 64))
+        )
+    )
+    assert from_audit(log.rows(), SEVEN)["prediction"].tolist() == ["nv"]
+
+
+def test_a_model_without_a_number_is_found_by_its_bundle(tmp_path):
+    log = AuditLog.open(f"sqlite:///{tmp_path / 'audit.db'}")
+    folder = replace(SEVEN, model=None)
+    log.record(Entry("ana", "clinician", replace(answered("nv"), versions=folder)))
+    assert from_audit(log.rows(), folder)["bundle_hash"].tolist() == ["b" * 64]
