@@ -84,12 +84,19 @@ def recorded_feedback(texts: Texts, row: AuditRow, prediction: str | None) -> No
         "answer.feedback.agreed" if agrees else "answer.feedback.corrected",
         name=feedback_name(texts, row.feedback_label),
     )
-    when = texts("answer.feedback.by", user=row.user, at=texts.date(row.at), number=row.id)
+    when = texts(
+        "answer.feedback.by", user=row.user, at=texts.date(row.at, zone=True), number=row.id
+    )
     st.html(
         f'<div class="sl-said" role="status"><span aria-hidden="true">{"✓" if agrees else "✎"}</span>'
         f"<div><strong>{html.escape(said)}</strong>{note}"
         f'<div class="sl-quiet">{html.escape(when)}</div></div></div>'
     )
+
+
+def reopen(audit_id: int) -> None:
+    """Let more be said of a reading in this session; what was said before stays in the log."""
+    st.session_state.get(_GIVEN, {}).pop(audit_id, None)
 
 
 def feedback_name(texts: Texts, code: str) -> str:
