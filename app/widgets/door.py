@@ -86,7 +86,7 @@ def _ask(entrance: Entrance, texts: Texts) -> None:
         st.session_state[_FAILED] = True
         del st.query_params[LOGIN_PARAMETER]
     with st.container(key="door", width=560):
-        st.title(texts("frame.title"))
+        st.title(texts("frame.title"), anchor=False)
         if st.session_state.get(_FAILED):
             with st.container(key="door_failed"):
                 st.error(texts("door.failed"), icon=":material/error:")
@@ -108,7 +108,7 @@ def _ask(entrance: Entrance, texts: Texts) -> None:
 def _turn_away(text: str, title: str, leave: str | None = None) -> None:
     """Say why somebody gets no further; the page ends here."""
     with st.container(key="door_refused", width=560):
-        st.title(title)
+        st.title(title, anchor=False)
         st.write(text)
         if leave is not None:
             st.button(leave, key="door_leave", icon=":material/logout:", on_click=st.logout)

@@ -62,7 +62,7 @@ def audit_log(texts: Texts) -> AuditLog:
         return shared.audit_log()
     except (AuditError, ValueError):
         log.exception("the audit log cannot be used")
-        st.title(texts("frame.audit.title"))
+        st.title(texts("frame.audit.title"), anchor=False)
         st.error(texts("frame.audit.text"), icon=":material/error:")
         st.stop()
 
