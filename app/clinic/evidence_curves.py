@@ -16,7 +16,7 @@ from skin_lesion.labels import LABEL_INDEX, NUM_CLASSES
 
 Believed = Literal["top", "malignant", "melanoma"]
 # Enough steps for a curve over a thousand lesions; the band is smooth and needs fewer.
-_STEPS, _BAND_STEPS = 201, 51
+_STEPS, _BAND_STEPS = 101, 51
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,11 @@ class Evidence:
     report: RecordedEvidence = field(repr=False)
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    @property
+    def key(self) -> str:
+        """Tells it from every other evidence, such as of the same version measured anew."""
+        return f"{self.version.version}/{self.version.bundle_hash}/{self.run_id}"
+
     @cached_property
     def operating_points(self) -> Mapping[str, FlagFigures]:
         """What each frozen threshold came to on the test images, by its name."""

@@ -3,6 +3,7 @@
 from skin_lesion.registry.agreement import Disagreement, RegistryState, status
 from skin_lesion.registry.changes import Change, Recorded, history
 from skin_lesion.registry.comparing import VersionComparison, compare_versions
+from skin_lesion.registry.dating import registered_at
 from skin_lesion.registry.lookup import (
     aliased,
     all_versions,
@@ -67,6 +68,7 @@ __all__ = [
     "promote",
     "record_mirror",
     "register_bundle",
+    "registered_at",
     "repair",
     "rollback",
     "run_name",

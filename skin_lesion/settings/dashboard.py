@@ -37,6 +37,9 @@ class DashboardConfig(Settings):
             least suspicious ones are let go first.
         batch_chunk: Pictures that are read and written down there at a time.
         batch_thumbnail_side: Longest side of a thumbnail there, in pixels.
+        evidence_resamples: Resamples by lesion for the intervals that the page of evidence works out
+            itself: predictive values at any prevalence, and the bands of ROC curves.
+        evidence_width: Widest sheet of pictures on that page, in pixels.
         store: How the model in production is followed.
     """
 
@@ -66,4 +69,6 @@ class DashboardConfig(Settings):
     batch_kept_bytes: int = Field(default=64 * 2**20, ge=0)
     batch_chunk: int = Field(default=8, ge=1)
     batch_thumbnail_side: int = Field(default=96, ge=16)
+    evidence_resamples: int = Field(default=1000, ge=100)
+    evidence_width: int = Field(default=1500, ge=64)
     store: ModelStoreConfig = ModelStoreConfig()
