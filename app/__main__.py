@@ -16,13 +16,12 @@ from fastapi import FastAPI
 from app.api import create_app
 from app.model_store import ModelStore
 from app.oidc import OidcVerifier
-from app.security import Guard, new_key, read_keys
+from app.security import Guard, check_tls, new_key, read_keys
 from skin_lesion.audit import URL_VARIABLE, AuditLog
+from skin_lesion.patience import be_quick
 from skin_lesion.settings import ServeConfig
 
 CONFIG_VARIABLE = "SKIN_LESION_SERVE"
-# A registry that is down is found out in seconds, not after minutes of trying again.
-_REGISTRY_PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 _LOGS = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -54,7 +53,8 @@ def build(environment: Mapping[str, str] = os.environ) -> tuple[ServeConfig, Fas
     """The service that an environment describes.
 
     Raises:
-        ValueError: The configuration is none, or would let strangers ask.
+        ValueError: The configuration is none, would let strangers ask, or names no certificate that
+            TLS can be spoken with.
         OSError: A file that it names cannot be read.
         AuditError: The audit log cannot be opened.
     """
@@ -62,6 +62,7 @@ def build(environment: Mapping[str, str] = os.environ) -> tuple[ServeConfig, Fas
     tokens = OidcVerifier(config.oidc) if config.oidc else None
     guard = Guard(read_keys(config, environment), tokens, insecure=config.insecure)
     guard.check_address(config.host)
+    check_tls(config)
     url = config.audit or environment.get(URL_VARIABLE)
     audit = AuditLog.open(url) if url else None
     return config, create_app(config, ModelStore(config.store), guard, audit)
@@ -83,8 +84,7 @@ def main() -> None:
         config, app = build()
     except (ValueError, OSError, RuntimeError) as error:
         raise SystemExit(f"skin-lesion serve: {error}") from error
-    for name, value in _REGISTRY_PATIENCE.items():
-        os.environ.setdefault(name, value)
+    be_quick(os.environ)
     logging.captureWarnings(True)
     uvicorn.run(
         app,

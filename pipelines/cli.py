@@ -3,9 +3,15 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 
 from pipelines.commands import EXPECTED_ERRORS, NAMES, ROOT, load
+from pipelines.failures import explain
+from skin_lesion.patience import be_quick
+
+_INTERRUPTED = 130  # what a shell gives for Ctrl-C
+# It logs to MLflow for hours, and sits a short failure of its server out.
+_PATIENT = ("rerun",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,11 +24,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status.
     """
     options = _parser().parse_args(arguments)
-    _use_local_configuration()
+    _use_local_configuration(os.environ)
+    if options.command not in _PATIENT:
+        be_quick(os.environ)
     try:
         status: int = options.run(options)
-    except EXPECTED_ERRORS as error:
-        print(f"skin-lesion {options.command}: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except Exception as error:
+        what = explain(error)
+        if what is None and isinstance(error, EXPECTED_ERRORS):
+            what = str(error)
+        if what is None:
+            raise
+        print(f"skin-lesion {options.command}: {what}", file=sys.stderr)
         return 1
     return status
 
@@ -42,12 +57,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _use_local_configuration() -> None:
-    """Keep to the project's own ZenML and MLflow where `activate.sh` has not been sourced."""
-    # ZenML reads its variables when it is imported, so nothing of it may be imported before.
-    os.environ.setdefault("ZENML_CONFIG_PATH", str(ROOT / ".zenml"))
-    os.environ.setdefault("ZENML_ANALYTICS_OPT_IN", "false")
-    os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{ROOT / '.work/store/mlflow.db'}")
+def _use_local_configuration(environment: MutableMapping[str, str]) -> None:
+    """Say what `activate.sh` says, where that has not been sourced: nothing leaves this project."""
+    # ZenML and MLflow read their variables when they are imported, so neither may be before.
+    for name, value in {
+        "ZENML_CONFIG_PATH": str(ROOT / ".zenml"),
+        "ZENML_ANALYTICS_OPT_IN": "false",
+        "ZENML_ENABLE_RICH_TRACEBACK": "false",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{ROOT / '.work/store/mlflow.db'}",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    }.items():
+        environment.setdefault(name, value)
 
 
 if __name__ == "__main__":

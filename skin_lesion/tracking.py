@@ -64,6 +64,39 @@ def continued_run(
         yield run.info.run_id
 
 
+def address() -> str:
+    """Where MLflow keeps its runs and versions, for messages: a password is left out."""
+    import mlflow
+
+    places = dict.fromkeys([mlflow.get_tracking_uri(), mlflow.get_registry_uri()])
+    return " and ".join(without_password(place) for place in places)
+
+
+def without_password(uri: str) -> str:
+    """An address as it may be shown and logged."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(uri).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):  # a folder, or a name such as `databricks`
+        return uri
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether MLflow says that something is not there.
+
+    It raises one class for everything: for what is not there, and for a server that cannot be asked,
+    of which nothing may be concluded.
+
+    Args:
+        error: Of MLflow, or of the files that it reads.
+    """
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return True
+    return getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST"
+
+
 def active_run_id() -> str | None:
     """Id of the active run; None outside a run."""
     import mlflow
@@ -175,6 +208,8 @@ def logged_predictions(run_id: str) -> "pd.DataFrame":
                 run_id=run_id, artifact_path=f"{EVALUATION}/{PREDICTIONS}", dst_path=folder
             )
         except (MlflowException, OSError) as error:
+            if not is_missing(error):
+                raise
             raise LookupError(
                 f"run {run_id} holds no {EVALUATION}/{PREDICTIONS}: {error}"
             ) from error

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from skin_lesion import tracking
 from skin_lesion.registry import changes
 from skin_lesion.registry.changes import Recorded
 from skin_lesion.registry.fitness import broken
@@ -106,7 +107,7 @@ def alias_numbers(name: str) -> dict[str, int]:
     try:
         model = mlflow.MlflowClient().get_registered_model(name)
     except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+        if not tracking.is_missing(error):
             raise
         return {}
     return {alias: int(number) for alias, number in model.aliases.items()}

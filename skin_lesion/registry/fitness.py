@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from skin_lesion import tracking
 from skin_lesion.evaluation.gate_report import GateReport
 from skin_lesion.evaluation.verdict import pass_judgement
 from skin_lesion.modeling.bundle import ModelBundle
@@ -122,6 +123,8 @@ def _allowed_loss(version: RegisteredVersion) -> float:
     default = GateConfig().max_regression
     try:
         parameters = mlflow.MlflowClient().get_run(version.run_id).data.params
-    except MlflowException:  # the run is gone
-        return default
+    except MlflowException as error:
+        if not tracking.is_missing(error):
+            raise
+        return default  # the run is gone
     return float(parameters.get(_ALLOWED_LOSS, default))

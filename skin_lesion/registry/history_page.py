@@ -19,10 +19,10 @@ _WIDTHS = (5, 14, 12, 23, 20, 26)  # per cent
 def write_pages(name: str, versions: Iterable[int]) -> None:
     """Write the page of some versions anew; it is made of the records, which stay what they are.
 
-    A version that is gone, or whose run is, gets none.
+    A version that is gone, or whose run is, gets none. Nothing is raised: the change that is told
+    here stands, whatever becomes of its page, and `status` says that the page is out of date.
     """
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     client = mlflow.MlflowClient()
     records = changes.history(name)
@@ -31,8 +31,7 @@ def write_pages(name: str, versions: Iterable[int]) -> None:
             run_id = client.get_model_version(name, str(version)).run_id
             for file, text in _files(name, version, records).items():
                 client.log_text(str(run_id), text, f"{tracking.DOCUMENTS}/{file}")
-        # The change stands, whatever becomes of the page; `status` says that it is out of date.
-        except (MlflowException, OSError) as error:
+        except Exception as error:  # noqa: BLE001  # every store of artifacts has its own
             log.warning("version %s gets no page about its promotion: %s", version, error)
 
 
@@ -44,12 +43,16 @@ def is_written(name: str, version: int, records: list[Recorded]) -> bool:
     try:
         run_id = mlflow.MlflowClient().get_model_version(name, str(version)).run_id
         mlflow.get_run(str(run_id))
-    except MlflowException:
+    except MlflowException as error:
+        if not tracking.is_missing(error):
+            raise
         return True
     file = f"{PAGE}.md"
     try:
         found = mlflow.artifacts.load_text(f"runs:/{run_id}/{tracking.DOCUMENTS}/{file}")
-    except (MlflowException, OSError):
+    except (MlflowException, OSError) as error:
+        if not tracking.is_missing(error):
+            raise
         return False
     return bool(found == _files(name, version, records)[file])
 

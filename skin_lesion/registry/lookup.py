@@ -37,10 +37,15 @@ def aliased(alias: str, name: str = MODEL_NAME) -> RegisteredVersion | None:
     try:
         version = mlflow.MlflowClient().get_model_version_by_alias(name, alias)
     except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if not (tracking.is_missing(error) or _no_alias(error)):
             raise
         return None
     return as_registered(version)
+
+
+def _no_alias(error: Exception) -> bool:
+    """MLflow calls an alias that is not there, or cannot be, a wrong parameter."""
+    return getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE"
 
 
 def find_version(version: int | str, name: str = MODEL_NAME) -> RegisteredVersion:
@@ -61,12 +66,12 @@ def find_version(version: int | str, name: str = MODEL_NAME) -> RegisteredVersio
         try:
             return as_registered(mlflow.MlflowClient().get_model_version(name, wanted))
         except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            if not tracking.is_missing(error):
                 raise
     versions = all_versions(name)
     there = ", ".join(str(one.version) for one in versions) or "none: run the pipeline first"
     raise LookupError(
-        f"{name!r} has no version or alias {wanted!r} in {mlflow.get_tracking_uri()}; its versions "
+        f"{name!r} has no version or alias {wanted!r} in {tracking.address()}; its versions "
         f"are {there}"
     )
 
@@ -131,9 +136,11 @@ def fetch_bundle(model: str, target: Path, name: str = MODEL_NAME) -> Path:
     try:
         folder = mlflow.artifacts.download_artifacts(f"{uri}/{_BUNDLE}", dst_path=str(target))
     except (MlflowException, FileNotFoundError) as error:
+        if not (tracking.is_missing(error) or _no_alias(error)):
+            raise
         raise LookupError(
             f"no model {name!r} has the version or alias {model!r} with a bundle in "
-            f"{mlflow.get_tracking_uri()}: {error}"
+            f"{tracking.address()}: {error}"
         ) from error
     return Path(folder)
 

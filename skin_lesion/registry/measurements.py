@@ -33,6 +33,8 @@ def run_name(version: RegisteredVersion) -> str:
     try:
         return str(mlflow.get_run(version.run_id).info.run_name)
     except MlflowException as error:
+        if not tracking.is_missing(error):
+            raise
         raise LookupError(
             f"run {version.run_id}, which registered version {version.version}, is gone: "
             f"{error.message}"
@@ -71,6 +73,8 @@ def recorded_report(version: RegisteredVersion) -> EvaluationReport:
             )
             summary = ReportSummary.model_validate_json(Path(path).read_text(encoding="utf-8"))
         except (MlflowException, OSError) as error:
+            if not tracking.is_missing(error):
+                raise
             raise LookupError(f"run {run_id} holds no {_REPORT}: {error}") from error
         except ValidationError as error:
             raise LookupError(
