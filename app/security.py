@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 import secrets
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -220,6 +221,27 @@ def read_keys(config: ServeConfig, environment: Mapping[str, str] = os.environ) 
             # An empty file would open the service to everyone, which nobody who names one wants.
             raise ValueError(f"{config.keys_file} holds no API key; make one with --new-key NAME")
     return ApiKeys.read(*texts)
+
+
+def check_tls(config: ServeConfig) -> None:
+    """Try certificate and key out, before anything listens.
+
+    Raises:
+        ValueError: They cannot be read, or do not belong together.
+    """
+    certificate, key = config.tls_certificate, config.tls_key
+    if certificate is None or key is None:
+        return
+    for path in (certificate, key):
+        if not Path(path).is_file():
+            raise ValueError(f"{path} is no file; TLS needs a certificate and its private key")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except OSError as error:
+        raise ValueError(
+            f"TLS cannot be spoken with the certificate {certificate} and the key {key} ({error}); "
+            "expected PEM files that belong together"
+        ) from error
 
 
 def is_loopback(host: str | None) -> bool:

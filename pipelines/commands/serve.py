@@ -12,6 +12,11 @@ from pipelines.commands import ROOT
 HELP = "answer pictures over HTTP with the model in production"
 _CACHE = ROOT / ".work" / "serving"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# What the project's own service heeds, and MLflow's does not.
+_OWN = (
+    "api_keys", "new_key", "oidc_issuer", "oidc_audience", "oidc_jwks", "oidc_role",
+    "tls_certificate", "tls_key", "audit", "cache",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,12 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="database of the audit log; also by the environment's SKIN_LESION_AUDIT_URL",
     )
-    own.add_argument("--cache", type=Path, default=_CACHE, help="for fetched models (%(default)s)")
+    own.add_argument("--cache", type=Path, help=f"for fetched models ({_CACHE})")
 
 
 def run(options: argparse.Namespace) -> int:
     """Become the server."""
     if options.mlflow:
+        _refuse_for_mlflow(options)
         _serve_by_mlflow(options)
     if options.new_key is not None:
         _become(["-m", "app", "--new-key", options.new_key], {})
@@ -59,8 +65,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _said(options: argparse.Namespace) -> dict[str, Any]:
     """What the command line says, as `ServeConfig` has it."""
-    if (options.oidc_issuer is None) != (options.oidc_audience is None):
-        raise ValueError("--oidc-issuer and --oidc-audience belong together; got one of the two")
+    both = options.oidc_issuer is not None and options.oidc_audience is not None
+    if not both and any(
+        vars(options)[name] is not None for name in _OWN if name.startswith("oidc_")
+    ):
+        raise ValueError(
+            "--oidc-issuer and --oidc-audience belong together, and the other --oidc options to "
+            "both; got some of them without both of these"
+        )
     oidc = {
         "issuer": options.oidc_issuer,
         "audience": options.oidc_audience,
@@ -75,10 +87,20 @@ def _said(options: argparse.Namespace) -> dict[str, Any]:
         "tls_certificate": _absolute(options.tls_certificate),
         "tls_key": _absolute(options.tls_key),
         "audit": options.audit,
-        "store": {"cache": _absolute(options.cache)},
+        "store": {"cache": _absolute(options.cache or _CACHE)},
         "oidc": {k: v for k, v in oidc.items() if v is not None} or None,
     }
     return {name: value for name, value in said.items() if value is not None}
+
+
+def _refuse_for_mlflow(options: argparse.Namespace) -> None:
+    """Raise where somebody asks for what MLflow's server would pass over, such as keys."""
+    unheeded = [f"--{name.replace('_', '-')}" for name in _OWN if vars(options)[name] is not None]
+    if unheeded:
+        raise ValueError(
+            f"MLflow's server knows nothing of {', '.join(unheeded)}; leave --mlflow out to have it, "
+            "or leave these out"
+        )
 
 
 def _serve_by_mlflow(options: argparse.Namespace) -> NoReturn:

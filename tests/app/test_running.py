@@ -79,6 +79,10 @@ def command(*words: str, **environment: str) -> subprocess.CompletedProcess[str]
         (("--api-keys", "/nowhere/keys"), "/nowhere/keys"),
         (("--tls-key", "/nowhere/key"), "both a certificate and its key"),
         (("--audit", "mysql://db/audit"), "mysql"),
+        (("--oidc-role", "reader"), "belong together"),
+        (("--tls-certificate", "/nowhere/c", "--tls-key", "/nowhere/k"), "/nowhere/c is no file"),
+        (("--mlflow", "--api-keys", "keys.txt"), "knows nothing of --api-keys"),
+        (("--mlflow", "--audit", "sqlite:///a.db"), "knows nothing of --audit"),
     ],
 )
 def test_a_mistake_ends_the_command_with_one_message(words: tuple[str, ...], message: str) -> None:

@@ -1,8 +1,14 @@
 """Who may ask, and who may not."""
 
 import hashlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from app.security import (
     ANYONE,
@@ -10,6 +16,7 @@ from app.security import (
     Client,
     Guard,
     RefusedError,
+    check_tls,
     is_loopback,
     new_key,
     read_keys,
@@ -179,3 +186,44 @@ def test_a_page_of_another_site_cannot_make_a_browser_on_this_machine_ask(
         "/v1/predict", files=sent(b"x"), headers={"Origin": "https://evil.example.org"}
     )
     assert response.status_code == 403
+
+
+def certified(folder: Path, name: str) -> tuple[str, str]:
+    """Files of a certificate for this machine, signed by itself, and of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / f"{name}.pem", folder / f"{name}.key"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return str(paths[0]), str(paths[1])
+
+
+def test_a_certificate_and_its_key_are_accepted(tmp_path) -> None:
+    certificate, key = certified(tmp_path, "one")
+    check_tls(ServeConfig(tls_certificate=certificate, tls_key=key))
+    check_tls(ServeConfig())
+
+
+def test_a_certificate_without_its_own_key_is_refused_before_anything_listens(tmp_path) -> None:
+    certificate, _ = certified(tmp_path, "one")
+    _, other = certified(tmp_path, "other")
+    with pytest.raises(ValueError, match=r"one\.pem and the key .*other\.key"):
+        check_tls(ServeConfig(tls_certificate=certificate, tls_key=other))
+    (tmp_path / "text").write_text("no certificate")
+    with pytest.raises(ValueError, match="expected PEM files"):
+        check_tls(ServeConfig(tls_certificate=str(tmp_path / "text"), tls_key=other))
+    with pytest.raises(ValueError, match="gone is no file"):
+        check_tls(ServeConfig(tls_certificate=certificate, tls_key=str(tmp_path / "gone")))
