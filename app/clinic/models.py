@@ -5,6 +5,9 @@ registry's client raises: a page shows an outcome, and the log has the rest.
 """
 
 import logging
+import re
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -29,11 +32,15 @@ from skin_lesion.registry import (
 log = logging.getLogger(__name__)
 
 # `none`: there is nothing yet that a mirror could show; `unknown`: nobody wrote down where it stands.
+Kind = Literal["promotion", "rollback"]
 MirrorSays = Literal["follows", "lags", "unknown", "none"]
 Result = Literal[
     "done", "already", "refused", "broken", "changed", "unfinished", "busy", "gone", "forbidden",
-    "no_reason", "words", "contested", "unreachable",
+    "no_reason", "words", "unclear",
 ]  # fmt: skip
+
+_REMEMBERED = 256
+_GATE = re.compile(r"Gate (?P<name>[a-z0-9_]+): (?P<words>.*)", re.DOTALL)
 
 
 class OutOfReachError(RuntimeError):
@@ -81,6 +88,7 @@ class Order:
     """A change of production that a user confirmed.
 
     Attributes:
+        number: Given once; an order that was carried out is never carried out again.
         kind: What.
         target: Version that is to be in production.
         seen: What they saw when they confirmed it.
@@ -88,7 +96,8 @@ class Order:
         override: Why in spite of the gates; empty where the gates decide.
     """
 
-    kind: Literal["promotion", "rollback"]
+    number: str
+    kind: Kind
     target: int
     seen: Seen
     reason: str
@@ -147,19 +156,50 @@ def figure(version: RegisteredVersion, name: str) -> float | None:
         return None
 
 
-def carry_out(order: Order, user: User) -> Outcome:
-    """Do what was ordered, if this user may, and if all is still as they saw it.
+class Orders:
+    """Carries orders out one after the other, each at most once, however often it is given.
 
-    Args:
-        order: What.
-        user: Who they are at this moment, and not when the page was drawn.
+    A browser sends a click again when a page is redrawn under it, and people click twice.
     """
-    if not user.may("engineer"):
-        log.warning("%s may not change production", user.name)
-        return Outcome("forbidden")
+
+    def __init__(self) -> None:
+        """Nothing was ordered yet."""
+        self._turn = threading.Lock()
+        self._done: OrderedDict[str, Outcome] = OrderedDict()
+
+    def carry_out(self, order: Order, user: User) -> Outcome:
+        """Do what was ordered, if this user may, and if all is still as they saw it.
+
+        Args:
+            order: What.
+            user: Who they are at this moment, and not when the page was drawn.
+        """
+        if not user.may("engineer"):
+            log.warning("%s may not change production", user.name)
+            return Outcome("forbidden")
+        if not order.reason.strip():
+            return Outcome("no_reason")
+        with self._turn:
+            if order.number in self._done:
+                return self._done[order.number]
+            outcome = _carry_out(order, user)
+            if not outcome.failed:
+                self._done[order.number] = outcome
+                while len(self._done) > _REMEMBERED:
+                    self._done.popitem(last=False)
+        return outcome
+
+
+_ORDERS = Orders()
+
+
+def carry_out(order: Order, user: User) -> Outcome:
+    """Do what was ordered: see `Orders.carry_out`; of all sessions one at a time."""
+    return _ORDERS.carry_out(order, user)
+
+
+def _carry_out(order: Order, user: User) -> Outcome:
     reason, override = order.reason.strip(), order.override.strip()
-    if not reason:
-        return Outcome("no_reason")
     try:
         if order.kind == "rollback":
             done = registry.rollback(user=user.name, reason=reason, seen=order.seen)
@@ -185,15 +225,18 @@ def carry_out(order: Order, user: User) -> Outcome:
     except ValueError as error:
         log.warning("%s could not be carried out: %s", order, error)
         return Outcome("words")
-    except RuntimeError as error:  # set by another tool in the same moment
-        log.warning("%s: %s", order, error)
-        return Outcome("contested")
     # Whatever a registry raises: whether it was half-way is told by the records.
     except Exception:
         log.exception("%s could not be carried out", order)
-        return Outcome("unreachable")
+        return Outcome("unclear")
     log.info("%s: %s", user.name, done.change.sentence() if done.change else "already there")
     return Outcome("already" if done.change is None else "done", change=done.change)
+
+
+def gate_of(reason: str) -> tuple[str | None, str]:
+    """The gate that one of the registry's reasons names, if it does, and the rest of the words."""
+    found = _GATE.match(reason)
+    return (found["name"], found["words"]) if found else (None, reason)
 
 
 def compare(a: int, b: int) -> VersionComparison:
