@@ -122,6 +122,8 @@ def show(data: bytes, config: DashboardConfig) -> Shown | None:
     except ImageError:
         return None
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    # Pillow would carry a comment of the file over into the new one.
+    image.info = {}
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=config.jpeg_quality)
     return Shown(buffer.getvalue(), image.width, image.height)

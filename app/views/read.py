@@ -1,10 +1,12 @@
 """The page `read`: give a picture, see what the model in production says of it and where it looked."""
 
 import logging
+import threading
 from html import escape
 
 import streamlit as st
 
+from app.clinic.measured import measured
 from app.clinic.tray import OnTray, Tray
 from app.desk import Desk
 from app.model_store import Served
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 _TRAY = "read.tray"
 _FAILED = "read.failed"
 _CLASS = "read_class"
+_COLUMNS = (1.2, 1.0)
 
 
 def show(desk: Desk) -> None:
@@ -38,7 +41,11 @@ def show(desk: Desk) -> None:
     served = served_or_wait(desk, texts("read.waiting"))
     if served is None:
         return
-    tray: Tray = st.session_state.setdefault(_TRAY, Tray(desk.config))
+    if _TRAY not in st.session_state:
+        st.session_state[_TRAY] = Tray(desk.config)
+        # Fetched while the user looks for a picture: the first answer need not wait for it.
+        threading.Thread(target=measured, args=(served,), name="measured", daemon=True).start()
+    tray: Tray = st.session_state[_TRAY]
     intake(desk, tray)
     _refused(desk, tray)
     if _read(desk, tray, served):
@@ -127,26 +134,30 @@ def _table(desk: Desk, tray: Tray) -> None:
     if picture.drawn:
         st.html(f'<p class="sl-drawn">✎ {escape(texts("read.picture.drawn"))}</p>')
     prediction = picture.reading.prediction
+    assessed = prediction.status == "ok"
+    decisions = picture.reading.served.contract.decisions
+    # Two rows, so that on a narrow screen the answer follows the picture, and the chart the answer.
     with st.container(key="read_table"):
-        left, right = st.columns([1.2, 1], gap="medium")
+        left, right = st.columns(_COLUMNS, gap="medium")
         with left:
             label = _look(desk, picture)
-            if prediction.status == "ok":
-                decisions = picture.reading.served.contract.decisions
-                sets = decisions.prediction_sets if decisions else None
-                st.html(probabilities_chart(texts, prediction, sets))
         with right:
-            if prediction.status == "ok":
+            if assessed:
                 answer(desk, picture.reading)
             else:
-                decisions = picture.reading.served.contract.decisions
                 st.html(refusal_panel(texts, prediction, decisions))
             if prediction.several_frames:
                 st.info(texts("answer.several_frames"), icon=":material/filter_1:")
-            _feedback(desk, picture)
+        left, right = st.columns(_COLUMNS, gap="medium")
+        with left:
+            if assessed:
+                sets = decisions.prediction_sets if decisions else None
+                st.html(probabilities_chart(texts, prediction, sets))
             report_buttons(desk, picture.reading, label)
+        with right:
+            _feedback(desk, picture)
     st.html(provenance(texts, picture.reading))
-    if prediction.status == "ok":
+    if assessed:
         inside = prediction.prediction_set or ()
         matter = [one for one in sorted_labels(prediction) if one in inside]
         first = [one for one in (prediction.prediction,) if one and one not in matter] + matter
@@ -157,7 +168,10 @@ def _heading(desk: Desk, tray: Tray, picture: OnTray) -> None:
     texts = desk.texts
     title = texts("read.picture.title", number=picture.number, name=picture.reading.name)
     with st.container(horizontal=True, vertical_alignment="center", key="read_heading"):
-        st.html(f'<h2 class="sl-picture-title">{escape(title)}</h2>')
+        by = texts("read.versions.by", version=picture.reading.model_version)
+        st.html(
+            f'<h2 class="sl-picture-title">{escape(title)}</h2><p class="sl-quiet">{escape(by)}</p>'
+        )
         st.button(
             texts("read.strip.remove"),
             key="read_remove",
@@ -174,17 +188,23 @@ def _heading(desk: Desk, tray: Tray, picture: OnTray) -> None:
                 type="tertiary",
                 on_click=tray.clear,
             )
+    if picture.took_over_from is not None:
+        took_over = texts(
+            "read.versions.took_over",
+            version=picture.reading.model_version,
+            before=picture.took_over_from,
+        )
+        st.html(
+            f'<p class="sl-took-over"><span aria-hidden="true">⇄</span> {escape(took_over)}</p>'
+        )
     # Looked at every few seconds: by now another model may be the one in production.
-    st.fragment(_version_line, run_every=desk.config.watch_seconds)(desk, tray, picture)
+    st.fragment(_outdated, run_every=desk.config.watch_seconds)(desk, tray, picture)
 
 
-def _version_line(desk: Desk, tray: Tray, picture: OnTray) -> None:
+def _outdated(desk: Desk, tray: Tray, picture: OnTray) -> None:
+    """Say that another model would read this by now, and offer it."""
     texts, mine = desk.texts, picture.reading.model_version
     current = desk.store.state().served
-    said = texts("read.versions.by", version=mine)
-    if picture.took_over_from is not None:
-        said = texts("read.versions.took_over", version=mine, before=picture.took_over_from)
-    st.html(f'<p class="sl-quiet sl-version" role="status">{escape(said)}</p>')
     if current is None or current.predictor.versions == picture.reading.prediction.versions:
         return
     version = current.version.version

@@ -15,12 +15,13 @@ def strip(texts: Texts, tray: Tray) -> None:
     pictures, chosen = tray.pictures, tray.chosen
     if len(pictures) < 2:
         return
+    several = len({each.reading.model_version for each in pictures}) > 1
     st.html(f'<h2 class="sl-spoken">{escape(texts("read.strip.title"))}</h2>')
     with st.container(horizontal=True, key="read_strip", gap="small"):
         for each in pictures:
             shown = chosen is not None and each.number == chosen.number
-            with st.container(width=132, key=f"read_strip_{each.number}", gap=None):
-                st.html(_card(texts, each, shown=shown))
+            with st.container(width=116, key=f"read_strip_{each.number}", gap=None):
+                st.html(_card(texts, each, shown=shown, version=several))
                 st.button(
                     texts("read.strip.shown" if shown else "read.strip.open", number=each.number),
                     key=f"read_open_{each.number}",
@@ -31,7 +32,7 @@ def strip(texts: Texts, tray: Tray) -> None:
                 )
 
 
-def _card(texts: Texts, each: OnTray, *, shown: bool) -> str:
+def _card(texts: Texts, each: OnTray, *, shown: bool, version: bool) -> str:
     reading = each.reading
     risk = risk_of(reading.prediction, reading.served.contract.decisions)
     if risk is not None:
@@ -49,7 +50,7 @@ def _card(texts: Texts, each: OnTray, *, shown: bool) -> str:
         if each.thumbnail
         else f'<span class="sl-no-picture">{escape(texts("read.strip.no_picture"))}</span>'
     )
-    by = texts("read.strip.by", version=reading.model_version)
+    by = texts("read.strip.by", version=reading.model_version) if version else ""
     return (
         f'<div class="sl-thumb{" sl-chosen" if shown else ""}">{picture}'
         f'<span class="sl-name" title="{escape(reading.name)}">{escape(reading.name)}</span>'

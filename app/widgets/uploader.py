@@ -28,11 +28,11 @@ def intake(desk: Desk, tray: Tray) -> None:
     Beside pictures that are there already it takes as little room as it can.
     """
     texts, more = desk.texts, bool(tray.pictures)
+    st.session_state.setdefault(_SOURCE, "files")
     with st.container(key="read_intake_more" if more else "read_intake", horizontal=more):
         source = st.segmented_control(
             texts("read.intake.source"),
             _SOURCES,
-            default="files",
             format_func=lambda name: texts(f"read.intake.{name}"),
             key=_SOURCE,
             label_visibility="collapsed",
@@ -113,7 +113,7 @@ def _samples(texts: Texts, tray: Tray) -> None:
     with st.container(horizontal=True, key="read_samples", gap="small"):
         for sample in samples():
             name = sample_name(texts, sample.key)
-            with st.container(width=132, key=f"read_sample_{sample.key}", gap=None):
+            with st.container(width=110, key=f"read_sample_{sample.key}", gap=None):
                 alt = escape(texts("read.intake.sample_alt", name=name))
                 st.html(
                     f'<div class="sl-thumb"><img src="{data_uri(sample.jpeg, "jpeg")}" alt="{alt}">'
