@@ -16,6 +16,7 @@ from app.clinic.report_html import report_html
 from app.clinic.report_pdf import report_pdf
 from app.clinic.risk import risk_of
 from app.clinic.users import User
+from skin_lesion.data.images import ImageError
 from skin_lesion.decisions import OperatingPoint
 from skin_lesion.evaluation.figures import Estimate
 from skin_lesion.evaluation.operating_points import FlagFigures
@@ -60,10 +61,7 @@ def report_content(
         if reading.audit_id is None
         else texts("report.audit_number", number=reading.audit_id)
     )
-    heat_map = None
-    if prediction.status == "ok":
-        label = label or prediction.prediction or ""
-        heat_map = reading.heat_map(label)
+    heat_map = _heat_map(reading, label or prediction.prediction or "")
     name = texts(f"classes.{heat_map.label}.name") if heat_map else ""
     return ReportContent(
         language=texts.language,
@@ -104,6 +102,16 @@ _WORDS = (
     "differential", "class", "kind", "probability", "code", "in_set", "judgement", "versions",
     "notes", "signature", "signature_date",
 )  # fmt: skip
+
+
+def _heat_map(reading: PictureReading, label: str) -> HeatMap | None:
+    """The heat-map of a picture that was assessed; None also where its file was let go."""
+    if reading.prediction.status != "ok":
+        return None
+    try:
+        return reading.heat_map(label)
+    except ImageError:
+        return None
 
 
 def heat_picture(reading: PictureReading, heat_map: HeatMap) -> bytes:
