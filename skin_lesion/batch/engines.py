@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
 from itertools import islice
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from skin_lesion.batch.shard import LocalModel, Row, Task, cores, score
 from skin_lesion.settings import BatchConfig
@@ -50,24 +49,13 @@ Outcome = Scored | Died
 
 
 class Engine(Protocol):
-    """Works tasks off.
+    """Works tasks off; workers are started by the first `run` and let go by `close`.
 
     Attributes:
         elsewhere: Whether workers may be on other machines.
     """
 
     elsewhere: bool
-
-    def __enter__(self) -> Self:
-        """Get ready."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Let the workers go."""
 
     def run(self, tasks: Iterable[Task], *, one_at_a_time: bool = False) -> Iterator[Outcome]:
         """Yield one outcome for each task.
@@ -79,7 +67,11 @@ class Engine(Protocol):
         Raises:
             SourceError: The source as a whole changed or is gone.
             OSError: It cannot be reached.
+            RuntimeError: There are no workers to be had.
         """
+
+    def close(self) -> None:
+        """Let the workers go; harmless where none was ever started."""
 
 
 def make_engine(model: LocalModel, config: BatchConfig) -> Engine:
@@ -102,16 +94,8 @@ class SerialEngine:
         self._model = model
         self._config = config.model_copy(update={"threads": config.threads or cores()})
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        pass
+    def close(self) -> None:
+        """Let nobody go: there are no workers."""
 
     def run(self, tasks: Iterable[Task], *, one_at_a_time: bool = False) -> Iterator[Outcome]:
         """Yield one outcome for each task, in order."""
@@ -135,15 +119,8 @@ class ProcessEngine:
         self._config = config.model_copy(update={"threads": threads})
         self._pool: Any = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let the workers go."""
         self._stop()
 
     def run(self, tasks: Iterable[Task], *, one_at_a_time: bool = False) -> Iterator[Outcome]:

@@ -8,8 +8,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import skin_lesion
 from skin_lesion.batch.engines import Died, Outcome, Scored
@@ -29,46 +28,17 @@ class RayEngine:
         self._model = model
         self._config = config.model_copy(update={"threads": config.threads or 1})
         self._ours = False
-
-    def __enter__(self) -> Self:
-        # Read when Ray is imported: it is not to report to anybody that it is used.
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        import ray
-
-        packed = self._model.pack()
-        if not ray.is_initialized():
-            self._join(sum(len(data) for data in packed.files.values()))
-        threads = self._config.threads
-        self._packed = ray.put(packed)
-        # What dies is counted and tried again by whoever asked, the same on every engine.
-        self._score: Any = ray.remote(
-            num_cpus=threads, max_retries=0, scheduling_strategy="SPREAD"
-        )(_score)
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        slots = int(resources.get("CPU", 0) // threads)
-        if slots == 0:
-            raise RuntimeError(
-                f"no machine of the Ray cluster offers {threads} CPUs; lower `threads` of the batch"
-            )
-        self._workers = min(self._config.workers or slots, slots)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        import ray
-
-        if self._ours:
-            ray.shutdown()
+        self._workers = 0
 
     def run(self, tasks: Iterable[Task], *, one_at_a_time: bool = False) -> Iterator[Outcome]:
         """Yield one outcome for each task, as they come."""
+        # Read when Ray is imported: it is not to report to anybody that it is used.
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         import ray
         from ray import exceptions
 
+        if not self._workers:
+            self._workers = self._start()
         # Some more than there are workers, so that none waits, unless fewer were asked for.
         capped = self._config.workers > 0
         limit = 1 if one_at_a_time else self._workers * (1 if capped else 2)
@@ -95,6 +65,36 @@ class RayEngine:
                     yield Died(task, (str(error) or type(error).__name__).splitlines()[0])
                 else:
                     yield Scored(task, rows)
+
+    def close(self) -> None:
+        """Leave the cluster, or end the one that was started here."""
+        self._workers = 0
+        if self._ours:
+            import ray
+
+            ray.shutdown()
+            self._ours = False
+
+    def _start(self) -> int:
+        """Send the model to the cluster; returns how many tasks it may work on at a time."""
+        import ray
+
+        packed = self._model.pack()
+        if not ray.is_initialized():
+            self._join(sum(len(data) for data in packed.files.values()))
+        threads = self._config.threads
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        slots = int(resources.get("CPU", 0) // threads)
+        if slots == 0:
+            raise RuntimeError(
+                f"no machine of the Ray cluster offers {threads} CPUs; lower `threads` of the batch"
+            )
+        self._packed = ray.put(packed)
+        # What dies is counted and tried again by whoever asked, the same on every engine.
+        self._score: Any = ray.remote(
+            num_cpus=threads, max_retries=0, scheduling_strategy="SPREAD"
+        )(_score)
+        return min(self._config.workers or slots, slots)
 
     def _join(self, model_bytes: int) -> None:
         import ray

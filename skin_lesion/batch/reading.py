@@ -9,8 +9,7 @@ import os
 import stat
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from skin_lesion.batch.inputs import Input, archive_stamp
 from skin_lesion.data.archives import Reader, SourceError
@@ -59,15 +58,8 @@ class InputReader:
         self._members = Reader(max_file_bytes)
         self._stamps: dict[str, str] = {}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let the threads go, and close every zip."""
         for threads in (self._local, self._remote):
             threads.shutdown(wait=True, cancel_futures=True)
         self._members.close()

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from skin_lesion.batch.assemble import assemble, finished
@@ -84,7 +85,7 @@ class _Scoring:
         if not missing:
             return
         log.info("%d of %d shards to be scored", len(missing), self._job.shards)
-        with make_engine(self._model, self._config) as engine:
+        with closing(make_engine(self._model, self._config)) as engine:
             # A worker may die by chance; what was in flight gets a second try before any picture
             # is suspected.
             died = self._together(engine, missing)

@@ -7,6 +7,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,7 @@ def score(task: Task, model: Model, config: BatchConfig) -> list[Row]:
     predictor = _predictor(model, config)
     inputs = [Input.from_json(text) for text in task.inputs]
     rows: list[Row] = []
-    with InputReader(config.max_file_bytes, config.readers) as reader:
+    with closing(InputReader(config.max_file_bytes, config.readers)) as reader:
         for contents in _read_ahead(inputs, reader, config):
             found = iter(_predict(predictor, contents, inputs[len(rows)].name))
             for content in contents:

@@ -185,6 +185,15 @@ def test_ray_opens_no_dashboard_and_reports_to_nobody(pictures: Path, score: Sco
     assert not ray.is_initialized()  # nothing runs on
 
 
+@pytest.mark.slow
+def test_a_cluster_that_is_too_small_is_told_and_left(pictures: Path, score: Score) -> None:
+    import ray
+
+    with pytest.raises(RuntimeError, match="offers 999 CPUs; lower `threads`"):
+        score(pictures, engine="ray", threads=999)
+    assert not ray.is_initialized()  # nothing runs on
+
+
 class _Changed(PackedModel):
     """A model that does something besides answering; as bytes it can travel."""
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from skin_lesion.settings import BatchConfig
 
 
 def read(each: Input, limit: int = 1000) -> bytes | Unread:
-    with InputReader(limit, readers=2) as reader:
+    with closing(InputReader(limit, readers=2)) as reader:
         return reader.read(each)
 
 
@@ -58,7 +59,7 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_folders_named_as_pictures_leave_nothing_open(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    with InputReader(1000, readers=1) as reader:
+    with closing(InputReader(1000, readers=1)) as reader:
         for _ in range(5):
             assert reason(reader.read(file(tmp_path))) == "no_access"
         assert len(os.listdir("/proc/self/fd")) <= before
@@ -98,7 +99,7 @@ def test_no_more_than_the_limit_is_read_whatever_the_listing_says(
 
 def test_members_of_a_zip_are_read_in_any_order(tmp_path: Path) -> None:
     one, two = zipped(tmp_path / "a.zip", one=b"1" * 50, two=b"2" * 50)
-    with InputReader(1000, readers=1) as reader:
+    with closing(InputReader(1000, readers=1)) as reader:
         futures = [reader.start(each) for each in (two, one, two)]
         assert [f.result() for f in futures] == [b"2" * 50, b"1" * 50, b"2" * 50]
 

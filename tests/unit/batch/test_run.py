@@ -9,7 +9,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -297,10 +297,7 @@ class Scripted:
     def __init__(self, model: LocalModel, config: BatchConfig, deadly: set[str]) -> None:
         self._model, self._config, self._deadly = model, config, deadly
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         pass
 
     def run(self, tasks: Iterable[Task], *, one_at_a_time: bool = False) -> Iterator[Outcome]:
