@@ -20,7 +20,7 @@ from skin_lesion.evaluation.style import (
     new_figure,
     png,
 )
-from skin_lesion.evaluation.wording import drawn_units, images_and_lesions
+from skin_lesion.evaluation.wording import images_and_lesions, short_units
 from skin_lesion.labels import LABELS
 
 if TYPE_CHECKING:
@@ -218,4 +218,4 @@ def _described(sample: Sample, where: str) -> str:
 
 
 def _units(sample: Sample) -> str:
-    return drawn_units(sample.units).replace(" without", "\nwithout")
+    return short_units(sample.units)

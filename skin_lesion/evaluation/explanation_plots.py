@@ -19,7 +19,7 @@ from skin_lesion.evaluation.style import (
     new_figure,
     png,
 )
-from skin_lesion.evaluation.wording import images_of
+from skin_lesion.evaluation.wording import pictures_of
 from skin_lesion.explain.gradcam import class_activation, grad_cam_plus_plus, hires_cam, overlay
 from skin_lesion.labels import LABELS
 
@@ -83,7 +83,7 @@ def randomisation_plot(figures: RandomisationFigures, units: Units = "lesion_gro
     axes.plot([], [], color=MUTED, linewidth=1, linestyle=(0, (2, 3)), label="Unrelated pictures")
     title = (
         "Do the heat-maps depend on the weights?\n"
-        f"{images_of(figures.n_images, figures.n_lesions, units, 'picture')}, "
+        f"{pictures_of(figures.n_images, figures.n_lesions, units)}, "
         f"{figures.repeats} randomised models, maps of {figures.map_height} × {figures.map_width}"
     )
     dress(axes, title, "Weights shuffled down to and including this stage", "Similarity to own map")
@@ -142,7 +142,7 @@ def curves_plot(figures: DeletionFigures, label: str, units: Units = "lesion_gro
     few = ", indicative only" if figures.indicative else ""
     figure.suptitle(
         f"Do the hottest cells matter? {CLASS_NAMES[label]} called right: "
-        f"{images_of(figures.n_images, figures.n_lesions, units, 'picture')}{few}; "
+        f"{pictures_of(figures.n_images, figures.n_lesions, units)}{few}; "
         f"{figures.map_height} × {figures.map_width} cells",
         fontsize=11,
         color=INK,

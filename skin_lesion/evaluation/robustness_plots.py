@@ -12,7 +12,7 @@ from skin_lesion.evaluation.robustness_figures import (
     StrengthFigures,
 )
 from skin_lesion.evaluation.style import BLUE, GREEN, INK, MUTED, ORANGE, dress, new_figure, png
-from skin_lesion.evaluation.wording import drawn_units, images_of
+from skin_lesion.evaluation.wording import pictures_of, short_units
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,8 +60,8 @@ def robustness_plot(figures: RobustnessFigures, units: Units = "lesion_group") -
     first.set_ylim(low, high + 0.2 * (high - low))
     figure.suptitle(
         "What perturbed pictures cost: "
-        f"{images_of(figures.n_images, figures.n_lesions, units, 'picture')}, each compared with "
-        f"itself; bands are 95 % intervals over {drawn_units(units)}",
+        f"{pictures_of(figures.n_images, figures.n_lesions, units)}, each compared with "
+        f"itself; bands are 95 % intervals over {short_units(units)}",
         fontsize=11,
         color=INK,
         x=0.01,

@@ -12,7 +12,7 @@ from skin_lesion.evaluation.ranking import Ranking
 from skin_lesion.evaluation.resampling import CONFIDENCE, Resamples, estimate
 from skin_lesion.evaluation.sample import Sample
 from skin_lesion.evaluation.style import BLUE, INK, MUTED, ORANGE, dress, new_figure, png
-from skin_lesion.evaluation.wording import drawn_units, images_and_lesions
+from skin_lesion.evaluation.wording import images_and_lesions, short_units
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,7 +88,7 @@ def roc_bands(sample: Sample, resamples: Resamples) -> bytes:
     figure.supxlabel(
         f"\n{images_and_lesions(len(sample), lesions, sample.units)}. Shaded: where the "
         "sensitivity at each specificity lies in 95 % of the resampled sets of "
-        f"{drawn_units(sample.units)}. Dotted: chance.",
+        f"{short_units(sample.units)}. Dotted: chance.",
         fontsize=8.5,
         color=MUTED,
     )

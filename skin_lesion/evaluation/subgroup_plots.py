@@ -17,7 +17,7 @@ from skin_lesion.evaluation.style import (
     png,
 )
 from skin_lesion.evaluation.subgroups import Subgroup, SubgroupAttribute, SubgroupFigures
-from skin_lesion.evaluation.wording import drawn_units
+from skin_lesion.evaluation.wording import short_units
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,9 +45,7 @@ def subgroup_forests(figures: SubgroupFigures, units: Units = "lesion_group") ->
 
 
 def _forest(attribute: SubgroupAttribute, figures: SubgroupFigures, units: Units) -> bytes:
-    scale = f"Value, with its 95 % interval over {drawn_units(units)}".replace(
-        " without", "\nwithout"
-    )
+    scale = f"Value, with its 95 % interval over {short_units(units)}"
     rows = (figures.overall, *attribute.groups)
     figure = new_figure(13.0, 2.0 + 0.46 * len(rows))
     for axes, (ending, title) in zip(

@@ -88,14 +88,25 @@ def images_of(images: int, of_units: int, units: Units, one: str = "image") -> s
 
 
 def drawn_units(units: Units) -> str:
-    """What is drawn anew for an interval, in the words of a picture's captions."""
+    """What is drawn anew for an interval, in a sentence."""
     return "lesions" if units == "lesion_group" else UNIT_NAMES[units]
 
 
+def short_units(units: Units) -> str:
+    """The same inside a picture, where there is little room."""
+    return "lesions and pictures" if units == "lesion_or_picture" else drawn_units(units)
+
+
 def images_and_lesions(images: int, lesions: int, units: Units) -> str:
-    """Both numbers for a picture; that of the images alone where lesions are not known."""
+    """Both numbers inside a picture; that of the images alone where lesions are not known."""
     known = units in ("lesion", "lesion_group")
     return f"{images} images, {lesions} lesions" if known else f"{images} images"
+
+
+def pictures_of(pictures: int, lesions: int, units: Units) -> str:
+    """The same for pictures that were picked, one of each lesion as a rule."""
+    known = units in ("lesion", "lesion_group")
+    return f"{pictures} pictures of {lesions} lesions" if known else f"{pictures} pictures"
 
 
 def with_interval(figure: Estimate, digits: int = 3) -> str:

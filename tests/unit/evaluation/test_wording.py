@@ -12,6 +12,8 @@ from skin_lesion.evaluation.wording import (
     drawn_units,
     images_and_lesions,
     images_of,
+    pictures_of,
+    short_units,
 )
 
 
@@ -48,3 +50,10 @@ def test_an_interval_is_over_what_was_drawn() -> None:
     assert drawn_units("picture") == "pictures"
     # What a picture's small print calls groups; the page says what these lesions are.
     assert drawn_units("lesion_group") == "lesions"
+
+
+def test_drawings_have_room_for_short_words_alone() -> None:
+    for units in typing.get_args(Units):
+        assert len(short_units(units)) <= 20
+    assert pictures_of(250, 244, "lesion_or_picture") == "250 pictures"
+    assert pictures_of(250, 244, "lesion_group") == "250 pictures of 244 lesions"
