@@ -45,6 +45,8 @@ def subgroup_forests(figures: SubgroupFigures, units: Units = "lesion_group") ->
 
 
 def _forest(attribute: SubgroupAttribute, figures: SubgroupFigures, units: Units) -> bytes:
+    from matplotlib.transforms import ScaledTranslation
+
     scale = f"Value, with its 95 % interval over {short_units(units)}"
     rows = (figures.overall, *attribute.groups)
     figure = new_figure(13.0, 2.0 + 0.46 * len(rows))
@@ -55,10 +57,13 @@ def _forest(attribute: SubgroupAttribute, figures: SubgroupFigures, units: Units
         _panel(axes, names, rows)
         dress(axes, title, scale, "")
         axes.grid(visible=False, axis="y")
+        # As far below the axes as their label is high, whatever the height of the axes.
+        below = axes.transAxes + ScaledTranslation(0, -0.45, figure.dpi_scale_trans)
         axes.set_yticks(range(len(rows)), [_row_words(group) for group in rows])
         axes.legend(
             loc="upper center",
-            bbox_to_anchor=(0.5, -0.42 / (0.46 * len(rows) + 0.4)),
+            bbox_to_anchor=(0.5, 0.0),
+            bbox_transform=below,
             fontsize=8.5,
             frameon=False,
             ncols=1,
