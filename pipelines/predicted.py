@@ -11,10 +11,9 @@ from pipelines.predicting import Answers, Judged
 from skin_lesion.labels import DIAGNOSES, LABELS
 from skin_lesion.prediction import NOTICE, Prediction
 from skin_lesion.prediction_table import COLUMNS, nested, row
+from skin_lesion.spreadsheets import no_formula
 
 FILE, HEAT_MAP = "file", "heat_map"
-# Text that a spreadsheet would take for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NAMES = {diagnosis.code: diagnosis.name for diagnosis in DIAGNOSES}
 _UNANSWERED = {"unreadable": "unreadable", "cannot_assess": "cannot be assessed"}
 _LONGEST_NAME = 40
@@ -28,7 +27,7 @@ def as_csv(answers: Answers) -> str:
     for each in answers.judged:
         cells = row(each.prediction)
         path = "" if each.heat_map is None else _readable(each.heat_map)
-        writer.writerow([_no_formula(_readable(each.file)), *cells.values(), _no_formula(path)])
+        writer.writerow([no_formula(_readable(each.file)), *cells.values(), no_formula(path)])
     return text.getvalue()
 
 
@@ -139,7 +138,3 @@ def _readable(path: Path) -> str:
 def _shortened(name: str) -> str:
     """The end of a long name, which tells files apart."""
     return name if len(name) <= _LONGEST_NAME else f"…{name[1 - _LONGEST_NAME :]}"
-
-
-def _no_formula(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text

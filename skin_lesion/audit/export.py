@@ -6,11 +6,7 @@ from datetime import datetime
 from typing import TextIO
 
 from skin_lesion.audit.records import COLUMNS, AuditRow, canonical_json, timestamp
-
-# A spreadsheet takes a cell that begins like this for a formula, and runs it. The wide forms count
-# as the narrow ones in some; an apostrophe is here so that the one that is put in front of a cell
-# can be taken away again without doubt.
-_RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
+from skin_lesion.spreadsheets import no_formula
 
 
 def write_csv(rows: Iterable[AuditRow], file: TextIO) -> int:
@@ -37,8 +33,7 @@ def write_csv(rows: Iterable[AuditRow], file: TextIO) -> int:
 
 
 def _cell(value: object) -> str:
-    text = _text(value)
-    return f"'{text}" if text.lstrip(" ").startswith(_RISKY) else text
+    return no_formula(_text(value))
 
 
 def _text(value: object) -> str:

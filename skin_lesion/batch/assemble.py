@@ -24,11 +24,11 @@ from skin_lesion.batch.result import (
 )
 from skin_lesion.batch.state import DETAIL, FILE, ROW, Job, State, schema
 from skin_lesion.labels import LABELS
+from skin_lesion.spreadsheets import no_formula
 
 QUARANTINE_COLUMNS = (ROW, FILE, "status", "reason", DETAIL, "image_sha256")
 # What comes from outside and could be a formula to a spreadsheet.
 _FOREIGN = frozenset({FILE, DETAIL})
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ROWS_IN_MEMORY = 8192
 
 
@@ -155,6 +155,4 @@ def _rows(folder: Path) -> Iterator[dict[str, Any]]:
 
 def _cell(column: str, value: Any) -> Any:
     """What stands in a CSV: text from outside never starts like a formula."""
-    if column in _FOREIGN and isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    return no_formula(value) if column in _FOREIGN and isinstance(value, str) else value
