@@ -7,12 +7,8 @@ from pydantic.config import JsonDict
 
 from app.model_store import Served, StoreState
 from skin_lesion.modeling.bundle import Contract
-from skin_lesion.prediction import Status
+from skin_lesion.prediction import NOTICE, Status
 
-NOTICE = (
-    "For research only: not a medical device. No diagnosis, triage or treatment may rest on it. It "
-    "knows seven classes of pigmented lesions seen through a dermatoscope, and nothing else."
-)
 # What OpenAPI shows; no answer is made of it.
 _MODEL: JsonDict = {
     "name": "skin-lesion-classifier",

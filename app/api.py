@@ -14,12 +14,13 @@ from starlette.exceptions import HTTPException
 import skin_lesion
 from app.access_log import AccessLog
 from app.admission import Admission
-from app.answers import EXAMPLE, NOTICE, Alive, PredictAnswer, Problem, Ready, VersionAnswer
+from app.answers import EXAMPLE, Alive, PredictAnswer, Problem, Ready, VersionAnswer
 from app.judging import NotRecordedError, judge
 from app.model_store import ModelStore, NotReadyError, Served
 from app.security import Client, Guard, RefusedError
 from app.uploads import FIELD, ClientDisconnect, read_pictures
 from skin_lesion.audit import AuditLog
+from skin_lesion.prediction import NOTICE
 from skin_lesion.settings import ServeConfig
 
 # The classes by their codes, as `skin_lesion.labels.LABELS`; a test holds the two together.

@@ -12,6 +12,7 @@ from pathlib import Path
 from skin_lesion.modeling.bundle import ModelBundle
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+_HALF = ".partial"
 
 
 class DamagedBundleError(ValueError):
@@ -58,7 +59,7 @@ class BundleCache:
             yield self._whole(bundle_hash) or self._fetched(bundle_hash, fetch)
 
     def sweep(self, serving: str) -> None:
-        """Remove all bundles but those used last; never the one that is served.
+        """Remove all bundles but those used last, never the one that is served, and halves of others.
 
         Args:
             serving: Its hash.
@@ -68,9 +69,13 @@ class BundleCache:
             if _HASH.fullmatch(place.name):
                 with suppress(FileNotFoundError):  # another process swept it just now
                     used[place] = (place.name == serving, place.stat().st_mtime)
-        for place in sorted(used, key=lambda each: used[each], reverse=True)[self._keep :]:
-            # One that another process is loading just now is left for the next time.
-            with suppress(BlockingIOError), self._locked(place.name, wait=False):
+        spare = sorted(used, key=lambda each: used[each], reverse=True)[self._keep :]
+        # What a killed process fetched half of, and nobody may ever want again.
+        halves = self.folder.glob(f"*{_HALF}")
+        for place in (*spare, *halves):
+            bundle_hash = place.name.removesuffix(_HALF)
+            # One that another process is fetching or loading just now is left for the next time.
+            with suppress(BlockingIOError), self._locked(bundle_hash, wait=False):
                 shutil.rmtree(place, ignore_errors=True)
 
     def close(self) -> None:
@@ -93,7 +98,7 @@ class BundleCache:
 
     def _fetched(self, bundle_hash: str, fetch: Callable[[Path], ModelBundle]) -> ModelBundle:
         # Under the lock of this bundle: whatever a killed process left of it is nobody's.
-        work = self.folder / f"{bundle_hash}.partial"
+        work = self.folder / f"{bundle_hash}{_HALF}"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
         try:

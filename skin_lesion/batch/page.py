@@ -6,11 +6,8 @@ from html import escape
 from skin_lesion.batch.result import BatchSummary
 from skin_lesion.data.pages import bar, cards, mark, page, table
 from skin_lesion.labels import DIAGNOSES
+from skin_lesion.prediction import NOTICE
 
-_NOTICE = (
-    "For research only; not a medical device. An answer rests on one dermatoscopic picture and on "
-    "seven classes, and no diagnosis may rest on it."
-)
 _SYNTHETIC = (
     "This model has seen drawn pictures only. It shows that everything works; what it says of real "
     "pictures means nothing."
@@ -37,7 +34,7 @@ def summary_page(summary: BatchSummary, quarantine: Sequence[Mapping[str, str]])
         else mark(
             "look", f"{summary.put_aside:,} of {summary.inputs:,} pictures without an answer"
         ),
-        f'<p class="quiet">{escape(_NOTICE)}</p>',
+        f'<p class="quiet">{escape(NOTICE)}</p>',
         *([f"<p><b>{escape(_SYNTHETIC)}</b></p>"] if model.synthetic_only else []),
         cards(
             [

@@ -108,6 +108,24 @@ def test_only_the_bundles_used_last_are_kept_and_always_the_one_that_serves(
     assert folders(cache) == {first}
 
 
+def test_what_a_killed_fetch_of_another_bundle_left_is_removed_but_no_fetch_under_way(
+    cache, shops, bundles
+) -> None:
+    first, second = (bundles[version].bundle_hash for version in (1, 2))
+    with cache.bundle(first, shops[first]):
+        pass
+    (cache.folder / f"{'0' * 64}.partial").mkdir()
+
+    def fetch(folder: Path) -> ModelBundle:
+        cache.sweep(first)  # by another process
+        assert folder.is_dir()
+        return shops[second](folder)
+
+    with BundleCache(cache.folder, keep=1).bundle(second, fetch):
+        pass
+    assert folders(cache) == {first, second}
+
+
 def test_a_bundle_that_is_being_loaded_elsewhere_is_not_removed(cache, shops, bundles) -> None:
     first, second = (bundles[version].bundle_hash for version in (1, 2))
     with cache.bundle(second, shops[second]):
