@@ -57,7 +57,7 @@ def visit(monkeypatch: pytest.MonkeyPatch) -> Visit:
         context = type(st.context)
         monkeypatch.setattr(context, "headers", property(lambda _: headers or {}))
         monkeypatch.setattr(context, "ip_address", property(lambda _: peer))
-        page = AppTest.from_function(_script)
+        page = AppTest.from_function(_script, default_timeout=60)
         for name, value in (query or {}).items():
             page.query_params[name] = value
         return page.run()
