@@ -1,5 +1,6 @@
 """What is in production, as text and as JSON: MLflow's registry and its mirror in ZenML together."""
 
+import math
 import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -65,6 +66,7 @@ def as_json(found: LifeCycle) -> dict[str, Any]:
     state = found.state
     return {
         "model": state.model,
+        "registry": state.place,
         "agree": not found.disagreements,
         "champion": state.champion,
         "previous": state.previous,
@@ -73,16 +75,13 @@ def as_json(found: LifeCycle) -> dict[str, Any]:
         "versions": [
             {
                 "version": version.version,
+                "aliases": _aliases(version, state),
                 "uri": version.uri,
                 "bundle_hash": version.bundle_hash,
                 "gate": version.tags.get("gate"),
                 "gate_failed": [n for n in version.tags.get("gate_failed", "").split(",") if n],
                 "synthetic_only": version.tags.get("synthetic_only") == "true",
-                "test": {
-                    name: float(version.tags[registry.figure_tag(name)])
-                    for name in registry.TAGGED_FIGURES
-                    if registry.figure_tag(name) in version.tags
-                },
+                "test": _figures(version),
             }
             for version in state.versions
         ],
@@ -93,12 +92,26 @@ def as_json(found: LifeCycle) -> dict[str, Any]:
     }
 
 
+def _figures(version: RegisteredVersion) -> dict[str, float | None]:
+    """The tagged figures by name; None for a tag that somebody made something else of."""
+    tags = {name: version.tags.get(registry.figure_tag(name)) for name in registry.TAGGED_FIGURES}
+    return {name: _value(text) for name, text in tags.items() if text is not None}
+
+
+def _value(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None  # JSON has no other numbers
+
+
 def as_text(found: LifeCycle) -> str:
     """Everything, for people."""
     state = found.state
     return "\n".join(
         [
-            f"{state.model}",
+            f"{state.model} in {state.place}",
             f"  {'in production':<16}{_number(state.champion)}",
             f"  {'before that':<16}{_number(state.previous)}",
             f"  {'mirror in ZenML':<16}{_mirror(found.mirror)}",
@@ -137,15 +150,18 @@ def _versions(state: RegistryState) -> Iterator[str]:
 
 
 def _version(version: RegisteredVersion, state: RegistryState) -> str:
-    aliases = (
-        (registry.PRODUCTION_ALIAS, state.champion),
-        (registry.PREVIOUS_ALIAS, state.previous),
-    )
-    alias = ", ".join(name for name, number in aliases if number == version.version)
+    alias = ", ".join(_aliases(version, state))
     figures = "".join(f"{version.tags.get(registry.figure_tag(name), '–'):>11}" for name in _SHOWN)
     pictures = "drawings" if version.tags.get("synthetic_only") == "true" else "pictures"
     gate = version.tags.get("gate", "none")
     return f"{version.version:>9}  {alias:<20}{gate:<8}{figures}  {pictures}"
+
+
+def _aliases(version: RegisteredVersion, state: RegistryState) -> list[str]:
+    """Those of a version: production and the one before it first, then whatever else was set."""
+    ours = {registry.PRODUCTION_ALIAS: state.champion, registry.PREVIOUS_ALIAS: state.previous}
+    aliases = ours | state.aliases
+    return [name for name, number in aliases.items() if number == version.version]
 
 
 def _changes(records: tuple[Recorded, ...]) -> Iterator[str]:

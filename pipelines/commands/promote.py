@@ -2,6 +2,7 @@
 
 import argparse
 import getpass
+import sys
 
 HELP = "put a version into production, if its gates, files and answers allow it"
 
@@ -40,7 +41,6 @@ def user_of(options: argparse.Namespace) -> str:
 
 def run(options: argparse.Namespace) -> int:
     """Promote, let the mirror follow, and say so."""
-    from pipelines.life_cycle import move_mirror
     from skin_lesion.registry import promote
 
     done = promote(
@@ -53,6 +53,22 @@ def run(options: argparse.Namespace) -> int:
         print(f"Version {number} is in production: {done.change.sentence()}")
         for reason in done.change.refused:
             print(f"  in spite of: {reason}")
-    for sentence in move_mirror():
-        print(sentence)
+    let_mirror_follow()
     return 0
+
+
+def let_mirror_follow() -> None:
+    """Move the mirror and say so; what is in production stands, whatever becomes of the mirror."""
+    from pipelines.failures import explain
+
+    try:
+        from pipelines.life_cycle import move_mirror
+
+        for sentence in move_mirror():
+            print(sentence)
+    except Exception as error:  # noqa: BLE001  # of ZenML, its server, or its database
+        print(
+            f"ZenML's mirror could not follow: {explain(error) or error}. What is in production "
+            "stands; let the mirror follow later with: skin-lesion status --repair",
+            file=sys.stderr,
+        )

@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipelines.commands.promote import add_user, user_of
+from pipelines.commands.promote import add_user, let_mirror_follow, user_of
 
 HELP = "put the version that was in production before back; once more undoes it"
 
@@ -15,12 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Go back, let the mirror follow, and say so."""
-    from pipelines.life_cycle import move_mirror
     from skin_lesion.registry import rollback
 
     done = rollback(user=user_of(options), reason=options.reason)
     assert done.change is not None  # a rollback to the version in production is an error
     print(f"Version {done.version.version} is in production: {done.change.sentence()}")
-    for sentence in move_mirror():
-        print(sentence)
+    let_mirror_follow()
     return 0

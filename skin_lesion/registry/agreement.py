@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from skin_lesion import tracking
 from skin_lesion.registry import changes
@@ -51,8 +51,10 @@ class RegistryState(BaseModel):
         champion: Number of the version in production; None where none is.
         previous: Number of the version before; None where none was.
         versions: All versions, the oldest first.
+        aliases: Every alias with the number that it points to, these two among them.
         changes: Every change of production that was ever begun, oldest first.
         disagreements: Where it contradicts itself; empty where all agree.
+        place: Address of the registry, without a password.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,6 +65,8 @@ class RegistryState(BaseModel):
     versions: tuple[RegisteredVersion, ...]
     changes: tuple[Recorded, ...]
     disagreements: tuple[Disagreement, ...]
+    aliases: dict[str, int] = Field(default_factory=dict)
+    place: str = ""
 
 
 def status(
@@ -96,6 +100,8 @@ def status(
         versions=tuple(versions),
         changes=tuple(records),
         disagreements=tuple(found),
+        aliases=aliases,
+        place=tracking.address(),
     )
 
 

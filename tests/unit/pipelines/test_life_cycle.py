@@ -3,11 +3,17 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
+
+from pipelines import life_cycle as life_cycle_module
+from pipelines.cli import main
 from pipelines.life_cycle import LifeCycle, as_json, as_text
 from pipelines.mirror import Mirror
+from skin_lesion import registry
 from skin_lesion.registry import (
     Change,
     Disagreement,
+    Promotion,
     Recorded,
     RegisteredVersion,
     RegistryState,
@@ -72,6 +78,52 @@ def test_a_version_with_both_aliases_shows_both() -> None:
     found = life_cycle()
     state = found.state.model_copy(update={"previous": 2})
     assert "champion, previous" in as_text(LifeCycle(state, found.mirror, ()))
+
+
+def test_whatever_other_alias_was_set_is_shown_too() -> None:
+    found = life_cycle()
+    aliases = {"champion": 2, "staging": 2, "archived": 1}
+    state = found.state.model_copy(update={"aliases": aliases})
+    text = as_text(LifeCycle(state, found.mirror, ()))
+    assert "champion, staging" in text
+    assert "archived" in text
+    versions = as_json(LifeCycle(state, found.mirror, ()))["versions"]
+    assert [one["aliases"] for one in versions] == [["archived"], ["champion", "staging"]]
+
+
+def test_a_figure_that_was_made_something_else_of_is_none_for_programs() -> None:
+    found = life_cycle()
+    tags = {"test.macro_f1": "nonsense", "test.ece": "nan", "test.accuracy": "0.5"}
+    state = found.state.model_copy(update={"versions": (version(1, **tags),)})
+    told = as_json(LifeCycle(state, found.mirror, ()))
+    assert told["versions"][0]["test"] == {"accuracy": 0.5, "macro_f1": None, "ece": None}
+    json.dumps(told, allow_nan=False)
+
+
+def test_a_registry_is_named_by_its_place() -> None:
+    found = life_cycle()
+    state = found.state.model_copy(update={"place": "http://mlflow"})
+    assert as_text(LifeCycle(state, found.mirror, ())).startswith("m in http://mlflow\n")
+
+
+@pytest.mark.parametrize("command", ["promote", "rollback"])
+def test_what_was_changed_stands_where_zenml_is_down(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script that goes by the exit status must not believe that nothing was changed."""
+    done = Promotion(version(2), CHANGE)
+    monkeypatch.setattr(registry, command, lambda *_, **__: done)
+
+    def down() -> list[str]:
+        raise RuntimeError("ZenML is down")
+
+    monkeypatch.setattr(life_cycle_module, "move_mirror", down)
+    words = [command, "2"] if command == "promote" else [command]
+    assert main(words) == 0
+    shown = capsys.readouterr()
+    assert "Version 2 is in production" in shown.out
+    assert "could not follow: ZenML is down. What is in production stands" in shown.err
+    assert "status --repair" in shown.err
 
 
 def test_an_empty_registry_is_put_into_words() -> None:
