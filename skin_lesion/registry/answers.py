@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from skin_lesion.inference import Predictor, ServingModel
 from skin_lesion.labels import LABELS
@@ -51,7 +52,10 @@ def wrong_answers(version: RegisteredVersion, bundle: ModelBundle, tolerance: fl
     found = []
     if status == "unreadable":
         found.append("it cannot read a plain PNG picture")
-    recorded = json.loads(version.tags.get(ANSWER_TAG, "{}"))
+    try:
+        recorded = _recorded(version)
+    except ValueError as error:
+        return [*found, str(error)]
     for label, output in recorded.items():
         if not abs(answer.get(label, np.nan) - output) <= tolerance * max(1.0, abs(output)):
             found.append(
@@ -59,6 +63,24 @@ def wrong_answers(version: RegisteredVersion, bundle: ModelBundle, tolerance: fl
                 f"try it; {output} is recorded"
             )
     return found
+
+
+def _recorded(version: RegisteredVersion) -> dict[str, float]:
+    """Output for each class; empty where none was recorded.
+
+    Raises:
+        ValueError: What is recorded is no answer, so that nothing can be held against it.
+    """
+    text = version.tags.get(ANSWER_TAG)
+    if text is None:
+        return {}
+    try:
+        recorded = TypeAdapter(dict[str, float]).validate_json(text)
+    except ValidationError:
+        recorded = {}
+    if recorded.keys() != set(LABELS):
+        raise ValueError(f"what is recorded as its answer in the tag {ANSWER_TAG!r} is none")
+    return recorded
 
 
 def _drawn(height: int, width: int) -> NDArray[np.uint8]:

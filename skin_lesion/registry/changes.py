@@ -6,11 +6,10 @@ carried out). So a crash at any moment leaves a record that says what was meant,
 needed to read it. A run that somebody deleted in MLflow is still listed until it is purged.
 """
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -171,7 +170,15 @@ def _end(record: Recorded, status: str, state: State) -> Recorded:
 
 
 def _read(run: "Run") -> Recorded:
-    change = Change.model_validate(json.loads(run.data.tags[_RECORD]))
+    try:
+        change = Change.model_validate_json(run.data.tags[_RECORD])
+    except ValidationError as error:
+        # What it says may be that a change is under way: nothing is done beside it.
+        raise ValueError(
+            f"the record of a change of production in run {run.info.run_id} of the MLflow "
+            f"experiment {EXPERIMENT!r} cannot be read ({error.error_count()} errors): it was "
+            "changed, or written by a newer version of this project, which then has to be used"
+        ) from error
     state = _STATES.get(run.info.status, "given up")
     return Recorded(change=change, state=state, run_id=run.info.run_id)
 

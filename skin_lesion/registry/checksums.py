@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.registry.version import RegisteredVersion
 
@@ -35,7 +37,10 @@ def broken_files(version: RegisteredVersion, folder: Path) -> list[str]:
     """
     if not version.bundle_hash:
         return ["no bundle hash is recorded with it: it was not registered by this project"]
-    found = list(_differences(_recorded(version), file_checksums(folder)))
+    try:
+        found = list(_differences(_recorded(version), file_checksums(folder)))
+    except ValidationError:
+        return [f"what is recorded as its checksums in the tag {FILES_TAG!r} is none"]
     if found:
         return found
     try:
@@ -49,7 +54,7 @@ def broken_files(version: RegisteredVersion, folder: Path) -> list[str]:
 
 def _recorded(version: RegisteredVersion) -> Mapping[str, str] | None:
     text = version.tags.get(FILES_TAG)
-    return None if text is None else dict(json.loads(text))
+    return None if text is None else TypeAdapter(dict[str, str]).validate_json(text)
 
 
 def _differences(recorded: Mapping[str, str] | None, found: Mapping[str, str]) -> Iterator[str]:

@@ -56,7 +56,7 @@ def refusals(version: RegisteredVersion, champion: RegisteredVersion | None) -> 
     """Why the gates keep a version out of production, one sentence each; empty where they do not.
 
     The recorded verdict compared it with what was in production then. Where that is another version
-    now, the comparison is made again.
+    now, the comparison is made again; where nothing is, there is nothing to fall behind.
     """
     verdict = version.tags.get(GATE)
     if verdict is None:
@@ -69,9 +69,10 @@ def refusals(version: RegisteredVersion, champion: RegisteredVersion | None) -> 
         found = [] if verdict == "passed" else [_named_gates(version)]
     else:
         found = [f"Gate {check.name}: {check.reason}" for check in report.failed]
-    if champion is not None and version.tags.get(GATE_AGAINST) != str(champion.version):
+    now = str(champion.version) if champion else NO_PRODUCTION
+    if version.tags.get(GATE_AGAINST) != now:
         found = [reason for reason in found if not reason.startswith(f"Gate {_REGRESSION}")]
-        found += _regressions(version)
+        found += _regressions(version) if champion else []
     return found
 
 

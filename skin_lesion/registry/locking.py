@@ -54,6 +54,7 @@ def lock_file() -> Path | None:
         return None
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         return None
-    database = Path(str(url.database)).absolute()
+    # Whoever comes to the same file by a link has to find the same lock.
+    database = Path(str(url.database)).resolve()
     database.parent.mkdir(parents=True, exist_ok=True)
     return database.with_name(f"{database.name}.production-lock")

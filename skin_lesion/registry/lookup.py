@@ -7,6 +7,7 @@ from skin_lesion import tracking
 from skin_lesion.evaluation.report import sample_of_test
 from skin_lesion.evaluation.verdict import ProductionModel
 from skin_lesion.modeling.bundle import ModelBundle
+from skin_lesion.registry.measurements import measuring_run
 from skin_lesion.registry.version import (
     MODEL_NAME,
     PRODUCTION_ALIAS,
@@ -170,7 +171,7 @@ def production(name: str = MODEL_NAME) -> ProductionModel | None:
     if version is None:
         return None
     try:
-        sample = sample_of_test(tracking.logged_predictions(version.run_id))
+        sample = sample_of_test(tracking.logged_predictions(measuring_run(version)))
     except LookupError as error:
         log.warning("production version %s cannot be compared: %s", version.version, error)
         sample = None

@@ -127,7 +127,7 @@ def promote(
         TimeoutError: Another process on this machine does not come to an end.
         ValueError: Without a user, or with words that are too long.
     """
-    _check_words(user, reason, override, config)
+    check_words(user, reason, override, config)
     with production_lock(config.lock_timeout_s):
         wanted, now = find_version(version, name), champion(name)
         if now is not None and now.version == wanted.version:
@@ -175,7 +175,7 @@ def rollback(
         TimeoutError: Another process on this machine does not come to an end.
         ValueError: Without a user, or with words that are too long.
     """
-    _check_words(user, reason, None, config)
+    check_words(user, reason, None, config)
     with production_lock(config.lock_timeout_s):
         _no_other(name)
         now, wanted = champion(name), aliased(PREVIOUS_ALIAS, name)
@@ -314,7 +314,12 @@ def _can_be_served(version: RegisteredVersion, config: RegistryConfig) -> None:
         )
 
 
-def _check_words(user: str, reason: str, override: str | None, config: RegistryConfig) -> None:
+def check_words(user: str, reason: str, override: str | None, config: RegistryConfig) -> None:
+    """Make sure that words can be recorded.
+
+    Raises:
+        ValueError: Without a user, with words that are too long, or that no page can show.
+    """
     for what, words, needed in (
         ("user", user, True),
         ("reason", reason, False),

@@ -6,6 +6,7 @@ from skin_lesion.registry.changes import Change, Recorded
 from skin_lesion.registry.history_page import write_pages
 from skin_lesion.registry.locking import lock_file, production_lock
 from skin_lesion.registry.lookup import all_versions
+from skin_lesion.registry.promotion import check_words
 from skin_lesion.registry.version import DEFAULTS, MODEL_NAME, PREVIOUS_ALIAS, PRODUCTION_ALIAS
 from skin_lesion.settings import RegistryConfig
 
@@ -27,7 +28,9 @@ def repair(*, user: str, name: str = MODEL_NAME, config: RegistryConfig = DEFAUL
 
     Raises:
         TimeoutError: Another process on this machine does not come to an end.
+        ValueError: Without a user, or with a name that is too long.
     """
+    check_words(user, FOUND, None, config)
     with production_lock(config.lock_timeout_s):
         done = _close_unfinished(name, config)
         if any(one.state == "begun" for one in changes.history(name)):

@@ -144,6 +144,25 @@ def test_a_version_whose_run_is_gone_needs_no_page(promoted: mlflow.MlflowClient
     assert "page" not in codes()
 
 
+@pytest.mark.parametrize("user", ["", " ", "a\x1b[31mb", "a" * 1001])
+def test_whoever_repairs_has_a_name_that_can_be_recorded(
+    promoted: mlflow.MlflowClient, user: str
+) -> None:
+    promoted.set_registered_model_alias(MODEL_NAME, "champion", str(FAILED))
+    before = history(MODEL_NAME)
+    with pytest.raises(ValueError, match="the user "):
+        repair(user=user)
+    assert history(MODEL_NAME) == before
+
+
+def test_aliases_of_other_tools_are_told(promoted: mlflow.MlflowClient) -> None:
+    promoted.set_registered_model_alias(MODEL_NAME, "staging", str(FAILED))
+    found = status(look_inside=False)
+    assert found.aliases == {"champion": ALSO_GOOD, "previous": GOOD, "staging": FAILED}
+    assert found.place == mlflow.get_tracking_uri()
+    assert found.disagreements == ()
+
+
 def test_repairing_where_all_agrees_does_nothing(promoted: mlflow.MlflowClient) -> None:
     before = history(MODEL_NAME)
     assert repair(user="Bob") == []

@@ -184,6 +184,19 @@ def test_only_a_sqlite_file_has_a_lock(uri: str, monkeypatch: pytest.MonkeyPatch
         pass
 
 
+def test_a_link_to_the_database_leads_to_the_same_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "mlflow.db").touch()
+    (tmp_path / "elsewhere" / "link.db").symlink_to(tmp_path / "mlflow.db")
+    found = []
+    for path in ("mlflow.db", "elsewhere/link.db"):
+        monkeypatch.setattr(mlflow, "get_registry_uri", lambda p=path: f"sqlite:///{tmp_path / p}")
+        found.append(lock_file())
+    assert found[0] == found[1]
+
+
 def test_a_change_that_has_just_begun_on_a_server_is_left_alone(
     registry: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,13 +5,16 @@ from datetime import UTC, datetime
 
 import mlflow
 import pytest
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+from skin_lesion.evaluation.gate_report import GateCheck, GateReport
 from skin_lesion.registry import (
     MODEL_NAME,
     RefusedError,
     champion,
     find_version,
     history,
+    production,
     promote,
     rollback,
     status,
@@ -186,6 +189,67 @@ def test_a_model_that_answers_otherwise_than_when_it_was_registered_is_refused(
     registry.set_model_version_tag(MODEL_NAME, str(GOOD), "known_answer", other)
     with pytest.raises(RefusedError, match="its output for mel is"):
         promote(GOOD, **BY, override="never mind")
+
+
+@pytest.mark.parametrize("recorded", ["", "[]", "{}", '{"mel": "x"}', '{"mel": 1.0}', "nonsense"])
+def test_an_answer_that_was_made_nothing_of_is_refused(
+    registry: mlflow.MlflowClient, recorded: str
+) -> None:
+    registry.set_model_version_tag(MODEL_NAME, str(GOOD), "known_answer", recorded)
+    with pytest.raises(RefusedError, match="answer in the tag 'known_answer' is none"):
+        promote(GOOD, **BY, override="never mind")
+
+
+@pytest.mark.parametrize("recorded", ["", "[]", '{"contract.json": 1}', "nonsense"])
+def test_checksums_that_were_made_nothing_of_are_refused(
+    registry: mlflow.MlflowClient, recorded: str
+) -> None:
+    registry.set_model_version_tag(MODEL_NAME, str(GOOD), "bundle_files", recorded)
+    with pytest.raises(RefusedError, match="checksums in the tag 'bundle_files' is none"):
+        promote(GOOD, **BY, override="never mind")
+
+
+def test_a_record_that_cannot_be_read_stops_every_change(registry: mlflow.MlflowClient) -> None:
+    promote(GOOD, **BY)
+    (one,) = history(MODEL_NAME)
+    registry.set_tag(one.run_id, "change", '{"number": 1}')
+    for act in (lambda: promote(ALSO_GOOD, **BY), lambda: rollback(**BY), status):
+        with pytest.raises(ValueError, match=f"run {one.run_id} .* cannot be read"):
+            act()
+    assert champion().version == GOOD
+
+
+def test_a_version_that_fell_behind_a_production_model_that_was_retired_is_free_again(
+    registry: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the gate itself advises."""
+    tags = find_version(GOOD).tags
+    behind = GateCheck(
+        name="no_regression", value=None, passed=False, reason="Refused: retire that version first."
+    )
+    report = GateReport.model_validate_json(tags["gate_report"])
+    others = tuple(check for check in report.checks if check.name != "no_regression")
+    failed = report.model_copy(update={"passed": False, "checks": (*others, behind)})
+    changed = failed.to_tags() | {"gate_report": failed.model_dump_json(), "gate_against": "3"}
+    for name, value in changed.items():
+        registry.set_model_version_tag(MODEL_NAME, str(GOOD), name, value)
+    promote(GOOD, **BY)
+    assert history(MODEL_NAME)[-1].change.override is None
+
+
+def test_what_is_in_production_is_compared_by_the_run_that_measured_it_last(
+    registry: mlflow.MlflowClient,
+) -> None:
+    """The run that registered it may have been deleted since."""
+    promote(GOOD, **BY)
+    registry.set_model_version_tag(
+        MODEL_NAME, str(GOOD), "measured_run_id", find_version(ALSO_GOOD).run_id
+    )
+    registry.delete_run(find_version(GOOD).run_id)
+    SqlAlchemyStore(mlflow.get_tracking_uri(), "/nowhere")._hard_delete_run(
+        find_version(GOOD).run_id
+    )
+    assert production().sample is not None
 
 
 def test_promoting_the_champion_changes_nothing(registry: mlflow.MlflowClient) -> None:
