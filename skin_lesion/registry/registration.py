@@ -77,26 +77,28 @@ def _brought_up_to_date(
 ) -> RegisteredVersion:
     """Take over what was measured anew, and what earlier libraries did not record.
 
-    Tags change one after the other: a process that is killed half-way leaves a verdict that
-    contradicts its report, which no promotion accepts, and the next run of `register` mends it.
+    Tags change one after the other. The run that measured is named first, so that a process that is
+    killed half-way leaves figures that are not those of that run, of which `verify` tells, or a
+    verdict that contradicts its report, which no promotion accepts; the next run of `register` mends
+    both.
     """
     import mlflow
 
     new, old = _measured(tags), _measured(version.tags)
-    changed = dict(new.items() - old.items())
+    changed = dict(sorted(new.items() - old.items()))
     gone = old.keys() - new.keys()
     run = mlflow.active_run()
     if (changed.keys() | gone) - {GATE_AGAINST} and run is not None:
-        changed[MEASURED_BY] = run.info.run_id
+        changed = {MEASURED_BY: run.info.run_id} | changed
     if FILES_TAG not in version.tags:
         changed |= files_tag(bundle)
     if ANSWER_TAG not in version.tags:
         changed |= answer_tag(bundle)
     client, number = mlflow.MlflowClient(), str(version.version)
-    for name in gone:
-        client.delete_model_version_tag(version.name, number, name)
     for name, value in changed.items():
         client.set_model_version_tag(version.name, number, name, value)
+    for name in gone:
+        client.delete_model_version_tag(version.name, number, name)
     kept = {name: value for name, value in version.tags.items() if name not in gone}
     return version.model_copy(update={"tags": kept | changed})
 

@@ -117,6 +117,45 @@ def test_figures_measured_anew_replace_those_of_the_version(
     assert client.get_model_version(NAME, str(registered.version)).tags == registered.tags
 
 
+@pytest.mark.parametrize("writes", range(1, 5))
+def test_a_measurement_that_is_cut_off_is_taken_over_by_the_next(
+    client: mlflow.MlflowClient,
+    registered: RegisteredVersion,
+    small_world,
+    report: EvaluationReport,
+    monkeypatch: pytest.MonkeyPatch,
+    writes: int,
+) -> None:
+    """Figures and the run that they are of never part for good."""
+    figures = {"ece": 0.4321, "accuracy": 0.1234, "macro_f1": 0.2345}
+    test = report.summary.test.model_copy(update=figures)
+    other = report.summary.model_copy(update={"test": test})
+    real, left = mlflow.MlflowClient.set_model_version_tag, [writes]
+
+    def write(self: mlflow.MlflowClient, *arguments: object) -> None:
+        real(self, *arguments)
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+
+    def tags() -> dict[str, str]:
+        return dict(client.get_model_version(NAME, str(registered.version)).tags)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "set_model_version_tag", write)
+        with pytest.raises(KeyboardInterrupt):
+            register_bundle(small_world.bundle, other, GATE, NAME)
+    with mlflow.start_run(nested=True) as run:
+        register_bundle(small_world.bundle, other, GATE, NAME)
+    assert {name: tags()[f"test.{name}"] for name in figures} == {
+        name: f"{value:.4f}" for name, value in figures.items()
+    }
+    assert tags()["measured_run_id"] in (run.info.run_id, mlflow.active_run().info.run_id)
+    register_bundle(small_world.bundle, report.summary, GATE, NAME)
+    client.delete_model_version_tag(NAME, str(registered.version), "measured_run_id")
+    assert tags() == registered.tags
+
+
 def test_the_run_names_the_version_whether_made_or_found(
     client: mlflow.MlflowClient,
     registered: RegisteredVersion,
