@@ -50,13 +50,20 @@ def continued_run(
         Id of the run.
     """
     import mlflow
+    from mlflow.exceptions import MlflowException
 
     if mlflow.get_experiment_by_name(experiment) is None:
-        mlflow.create_experiment(experiment, artifacts.as_uri() if artifacts else None)
+        try:
+            mlflow.create_experiment(experiment, artifacts.as_uri() if artifacts else None)
+        except MlflowException as error:  # another run may have made it in this moment
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
     mlflow.set_experiment(experiment)
+    # MLflow's filters know no escapes. ZenML's own tracker asks with the other quotes alone.
+    quote = '"' if "'" in name else "'"
     found = mlflow.search_runs(
         experiment_names=[experiment],
-        filter_string=f"tags.mlflow.runName = '{name}'",
+        filter_string=f"tags.mlflow.runName = {quote}{name}{quote}",
         output_format="list",
     )
     run_id = found[0].info.run_id if found else None

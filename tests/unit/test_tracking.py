@@ -62,6 +62,28 @@ def test_a_run_of_the_same_name_is_continued(client: mlflow.MlflowClient) -> Non
     assert client.get_run(first).data.tags["zenml"] == "1"
 
 
+@pytest.mark.parametrize("name", ["Ann's run", 'the "best" run', "100 % _ run"])
+def test_a_run_may_have_any_name(client: mlflow.MlflowClient, name: str) -> None:
+    with tracking.continued_run("tests", name, {}, None) as first:
+        pass
+    with tracking.continued_run("tests", name, {}, None) as second:
+        assert second == first
+
+
+def test_two_runs_may_make_the_experiment_at_once(
+    client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    real = mlflow.create_experiment
+
+    def overtaken(name: str, place: str | None) -> None:
+        real(name, place)
+        real(name, place)
+
+    monkeypatch.setattr(mlflow, "create_experiment", overtaken)
+    with tracking.continued_run("made at once", "first", {}, tmp_path) as run_id:
+        assert client.get_run(run_id).info.status == "RUNNING"
+
+
 def test_a_failure_inside_marks_the_run_as_failed(client: mlflow.MlflowClient) -> None:
     with (
         pytest.raises(ZeroDivisionError),
