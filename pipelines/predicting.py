@@ -21,6 +21,8 @@ _MOST_CHARACTERS = 60
 _UNREAD = {
     errno.ENOENT: "missing",
     errno.ENOTDIR: "missing",
+    errno.ELOOP: "missing",
+    errno.ENAMETOOLONG: "missing",
     errno.EACCES: "no_access",
     errno.EPERM: "no_access",
 }
@@ -96,7 +98,7 @@ def predict_files(request: PredictRequest) -> Answers:
     if request.label is not None and request.heat_maps is None:
         raise ValueError("--class names the class of heat-maps; say where to, with --heatmap DIR")
     for file in request.files:
-        if file.is_dir():
+        if _is_folder(file):
             raise ValueError(
                 f"{file} is a folder; name its pictures, or score it with `skin-lesion batch`"
             )
@@ -113,6 +115,13 @@ def predict_files(request: PredictRequest) -> Answers:
         judged = list(_judge(predictor, request.files, wanted, shelf))
     name = f"version {identity.version}" if identity.version else str(request.model)
     return Answers(bundle.contract, name, judged)
+
+
+def _is_folder(file: Path) -> bool:
+    try:
+        return file.is_dir()
+    except OSError:
+        return False  # why it cannot be read is told when it is read
 
 
 def _judge(

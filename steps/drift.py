@@ -8,6 +8,7 @@ from zenml import log_metadata, step
 from zenml.logger import get_logger
 from zenml.types import HTMLString
 
+from skin_lesion.batch.model import names_folder
 from skin_lesion.batch.result import BatchResult
 from skin_lesion.drift.compare import DriftReport, compare, without_reference
 from skin_lesion.drift.lookup import bundle_that_answered, reference_in
@@ -27,7 +28,7 @@ def drift(
     use_registry()
     predictions = read_predictions(batch.path)
     with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
-        named = model if Path(model).is_dir() else None  # else the table names the version
+        named = model if names_folder(model) else None  # else the table names the version
         bundle = bundle_that_answered(predictions, named, Path(folder))
         source = batch.summary.source
         # Scoring is done by now: an older model is no reason to call the run failed.

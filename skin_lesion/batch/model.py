@@ -7,6 +7,18 @@ from skin_lesion.batch.shard import LocalModel
 from skin_lesion.modeling.bundle import ModelBundle
 
 
+def names_folder(asked: str) -> bool:
+    """Whether a model is named by its folder.
+
+    A bare number and the aliases that we set always mean the registry: a folder that happens to be
+    called `champion` is not in production. `./champion` names it.
+    """
+    from skin_lesion.registry import PREVIOUS_ALIAS, PRODUCTION_ALIAS
+
+    in_registry = asked.isdecimal() or asked in (PRODUCTION_ALIAS, PREVIOUS_ALIAS)
+    return not in_registry and Path(asked).is_dir()
+
+
 def choose_model(asked: str, folder: Path) -> tuple[ModelIdentity, LocalModel]:
     """Find a model and fetch its bundle.
 
@@ -22,7 +34,7 @@ def choose_model(asked: str, folder: Path) -> tuple[ModelIdentity, LocalModel]:
         ValueError: The registry says another hash than the bundle has.
         FileNotFoundError: The folder is no bundle.
     """
-    if Path(asked).is_dir():
+    if names_folder(asked):
         bundle, version = ModelBundle.open(Path(asked).resolve()), None
     else:
         from skin_lesion.registry import find_version, open_bundle

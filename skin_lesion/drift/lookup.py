@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skin_lesion.batch.model import names_folder
 from skin_lesion.drift.reference import DriftReference
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.registry import MODEL_NAME, PRODUCTION_ALIAS, find_bundle, open_bundle
@@ -41,8 +42,8 @@ def bundle_that_answered(batch: "pd.DataFrame", model: str | None, work: Path) -
     """
     hashes = set(batch["bundle_hash"].dropna()) if "bundle_hash" in batch else set()
     if model is not None:
-        path = Path(model)
-        bundle = ModelBundle.open(path) if path.is_dir() else open_bundle(model, work)
+        folder = names_folder(model)
+        bundle = ModelBundle.open(Path(model)) if folder else open_bundle(model, work)
     elif len(hashes) == 1:
         [bundle_hash] = hashes
         found = find_bundle(MODEL_NAME, bundle_hash)

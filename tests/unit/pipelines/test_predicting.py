@@ -101,8 +101,9 @@ def test_json_has_notice_model_and_one_answer_for_each_file(bundle, picture, dar
         (lambda path: path.write_text("Doe, John, 1950"), "unsupported_format"),
         (lambda path: os.mkfifo(path), "not_a_file"),
         (lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 2**26 + 1), "too_large"),
+        (lambda path: path.symlink_to(path), "missing"),
     ],
-    ids=["missing", "empty", "text", "pipe", "large"],
+    ids=["missing", "empty", "text", "pipe", "large", "loop"],
 )
 def test_a_file_without_a_picture_disturbs_no_other_and_ends_in_3(
     bundle, picture, tmp_path, capsys, make, reason
@@ -114,6 +115,27 @@ def test_a_file_without_a_picture_disturbs_no_other_and_ends_in_3(
     first, second = json.loads(capsys.readouterr().out)["predictions"]
     assert (first["status"], first["reason"]) == ("unreadable", reason)
     assert second["status"] == "ok"
+
+
+def test_a_name_that_no_file_can_have_disturbs_no_other(bundle, picture, capsys):
+    command = ["predict", "a" * 300, str(picture), "--json", "--model", str(bundle.path)]
+    assert main(command) == 3
+    first, second = json.loads(capsys.readouterr().out)["predictions"]
+    assert (first["reason"], second["status"]) == ("missing", "ok")
+
+
+@pytest.mark.parametrize("name", ["champion", "previous", "3"])
+def test_a_folder_called_as_a_model_of_the_registry_is_not_that_model(
+    bundle, picture, tmp_path, monkeypatch, capsys, name
+):
+    """It may be a copy from long ago, and not what is in production."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    shutil.copytree(bundle.path, name)
+    asked = [] if name == "champion" else ["--model", name]
+    assert main(["predict", str(picture), *asked]) == 1
+    assert f"has no version or alias '{name}'" in capsys.readouterr().err
+    assert main(["predict", str(picture), "--model", f"./{name}"]) == 0
 
 
 def test_heat_maps_lie_under_the_names_of_their_pictures(bundle, picture, dark, tmp_path, capsys):
