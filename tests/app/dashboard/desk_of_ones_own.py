@@ -123,3 +123,32 @@ def html_of(page: AppTest) -> str:
     """All HTML that the page drew itself, but style sheets."""
     bodies = [str(each.proto.body) for each in page.get("html")]
     return "\n".join(body for body in bodies if not body.startswith("<style>"))
+
+
+def _script(desk: object) -> None:
+    from app.views import read
+
+    read.show(desk)  # type: ignore[arg-type]
+
+
+def opened(desk: Desk) -> AppTest:
+    """The page `read`, drawn once."""
+    page = AppTest.from_function(_script, kwargs={"desk": desk}, default_timeout=30).run()
+    assert not page.exception
+    return page
+
+
+def give(page: AppTest, name: str = "lesion.jpg", data: bytes | None = None) -> AppTest:
+    """Drop a file on it."""
+    [uploader] = page.get("file_uploader")
+    uploader.set_value((name, picture() if data is None else data, "image/jpeg"))
+    page.run()
+    assert not page.exception
+    return page
+
+
+def press(page: AppTest, key: str) -> AppTest:
+    """Press a button of it."""
+    page.button(key=key).click().run()
+    assert not page.exception
+    return page
