@@ -39,6 +39,8 @@ Result = Literal[
     "no_reason", "words", "unclear",
 ]  # fmt: skip
 
+# Gates whose names begin like this compare with what is in production.
+REGRESSION = "no_regression"
 _REMEMBERED = 256
 _GATE = re.compile(r"Gate (?P<name>[a-z0-9_]+): (?P<words>.*)", re.DOTALL)
 

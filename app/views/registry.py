@@ -7,6 +7,7 @@ import streamlit as st
 from app.clinic import models as shelf
 from app.desk import Desk
 from app.widgets import registry_state, registry_tables
+from app.widgets.evidence_choice import choose
 from app.widgets.evidence_comparison import comparison
 from app.widgets.registry_dialog import ask
 
@@ -29,7 +30,7 @@ def show(desk: Desk) -> None:
         st.error(texts("registry.unreachable"), icon=":material/cloud_off:")
         st.button(texts("registry.again"), icon=":material/refresh:", key="registry_again")
         return
-    registry_state.outcome(desk)
+    registry_state.outcome(desk, models)
     if not models.state.versions:
         st.info(texts("registry.empty"), icon=":material/info:")
         return
@@ -51,22 +52,15 @@ def _one_version(desk: Desk, models: shelf.Models) -> None:
     """A version's verdict and origin, and promoting it."""
     texts, champion = desk.texts, models.state.champion
     numbers = [one.version for one in models.newest_first]
-    if st.session_state.get(_CHOSEN) not in numbers:  # it was deleted meanwhile
-        st.session_state.pop(_CHOSEN, None)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     with left:
-        number = st.selectbox(
+        number = choose(
+            desk,
             texts("registry.details.label"),
             numbers,
-            format_func=lambda one: " · ".join(
-                part
-                for part in (
-                    texts("registry.a_version", version=one),
-                    registry_tables.place(texts, models, one),
-                )
-                if part
-            ),
+            lambda one: texts("registry.a_version", version=one),
             key=_CHOSEN,
+            first=numbers[0],
         )
     with right:
         if st.button(

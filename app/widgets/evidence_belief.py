@@ -8,6 +8,7 @@ from app.clinic.evidence_curves import Believed, ReliabilityBin, reliability
 from app.clinic.measured import Evidence
 from app.desk import Desk
 from app.widgets import evidence_charts
+from app.widgets.evidence_choice import choose
 from app.widgets.evidence_tables import table
 from app.widgets.evidence_words import figure, share
 from skin_lesion.evaluation.figures import Estimate
@@ -37,11 +38,13 @@ def _reliability(desk: Desk, found: Evidence) -> None:
     texts, after = desk.texts, found.report.evidence.calibration.after
     left, right = st.columns([1, 1], gap="large")
     with left:
-        which = st.selectbox(
+        which = choose(
+            desk,
             texts("evidence.belief.label"),
             _WHICH,
-            format_func=lambda one: texts(f"evidence.belief.{one}"),
+            lambda one: texts(f"evidence.belief.{one}"),
             key=_CHOSEN,
+            first=_WHICH[0],
         )
         bins = _bins(found.key, which, found)
         st.altair_chart(

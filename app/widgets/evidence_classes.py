@@ -9,6 +9,7 @@ from app.clinic.evidence_curves import RocBand, RocCurve, confusion, roc, roc_ba
 from app.clinic.measured import Evidence
 from app.desk import Desk
 from app.widgets import evidence_charts
+from app.widgets.evidence_choice import choose
 from app.widgets.evidence_tables import table
 from app.widgets.evidence_words import figure, share
 from skin_lesion.labels import LABELS, MALIGNANT
@@ -71,12 +72,13 @@ def _curves(desk: Desk, found: Evidence, names: Mapping[str, str]) -> None:
         return
     left, right = st.columns([1, 2], gap="large")
     with left:
-        chosen = st.selectbox(
+        chosen = choose(
+            desk,
             texts("evidence.roc.label"),
             list(curves),
-            index=list(curves).index(_FIRST) if _FIRST in curves else 0,
-            format_func=lambda label: names[label],
+            lambda label: names[label],
             key=_CHOSEN,
+            first=_FIRST,
         )
         estimates = found.report.evidence.discrimination.lesions.estimates
         st.markdown(

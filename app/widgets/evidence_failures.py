@@ -8,6 +8,7 @@ import streamlit as st
 from app.clinic.evidence_pictures import for_the_web
 from app.clinic.measured import Evidence
 from app.desk import Desk
+from app.widgets.evidence_choice import choose
 from app.widgets.evidence_tables import code, table
 from skin_lesion.evaluation.gallery import ClassGallery
 from skin_lesion.labels import LABELS
@@ -36,17 +37,18 @@ def _has_missed(gallery: ClassGallery | None) -> bool:
 @st.fragment
 def _chosen(desk: Desk, found: Evidence, missed: dict[str, ClassGallery]) -> None:
     texts, config = desk.texts, desk.config
-    label = st.selectbox(
+    label = choose(
+        desk,
         texts("evidence.failures.label"),
         list(missed),
-        index=list(missed).index(_FIRST) if _FIRST in missed else 0,
-        format_func=lambda one: texts(
+        lambda one: texts(
             "evidence.failures.option",
             name=texts(f"classes.{one}.name"),
             missed=texts.number(missed[one].n_missed),
             of=texts.number(missed[one].n_images),
         ),
         key=_CHOSEN,
+        first=_FIRST,
     )
     gallery, name = missed[label], texts(f"classes.{label}.name")
     png = found.picture(f"gallery_{label}_missed")

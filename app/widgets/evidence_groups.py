@@ -5,6 +5,7 @@ import streamlit as st
 from app.clinic.measured import Evidence
 from app.desk import Desk
 from app.widgets import evidence_charts
+from app.widgets.evidence_choice import choose
 from app.widgets.evidence_tables import table
 from app.widgets.evidence_words import figure, share
 from skin_lesion.evaluation.subgroups import Subgroup, SubgroupAttribute, SubgroupFigures
@@ -37,18 +38,24 @@ def _chosen(desk: Desk, figures: SubgroupFigures) -> None:
     texts = desk.texts
     left, right = st.columns(2)
     with left:
-        by = st.selectbox(
+        by = choose(
+            desk,
             texts("evidence.groups.by"),
             range(len(figures.attributes)),
-            format_func=lambda index: texts(f"evidence.groups.{figures.attributes[index].name}"),
+            lambda index: texts(f"evidence.groups.{figures.attributes[index].name}"),
             key=_ATTRIBUTE,
+            first=0,
         )
     names = [one.name for one in figures.overall.figures]
     with right:
-        name = st.selectbox(
-            texts("evidence.groups.figure"), names, format_func=lambda one: _named(texts, one),
+        name = choose(
+            desk,
+            texts("evidence.groups.figure"),
+            names,
+            lambda one: _named(texts, one),
             key=_FIGURE,
-        )  # fmt: skip
+            first=names[0],
+        )
     attribute = figures.attributes[by]
     chart, listed = st.columns([2, 3], gap="large")
     shown = [(_group(texts, attribute, one), one.figure(name)) for one in attribute.groups]

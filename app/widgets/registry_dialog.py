@@ -6,17 +6,18 @@ from uuid import uuid4
 
 import streamlit as st
 
-from app.clinic.models import Kind, Models, Order, Outcome, carry_out, gate_of
+from app.clinic.models import REGRESSION, Kind, Models, Order, Outcome, carry_out, gate_of, verdict
 from app.desk import Desk
 from app.widgets import door
-from app.widgets.registry_tables import gate_name, gates_word
-from skin_lesion.registry import Seen
+from app.widgets.registry_tables import check_words, gate_name, gates_word
+from skin_lesion.registry import RegisteredVersion, Seen
 from skin_lesion.settings import RegistryConfig
 from skin_lesion.texts import Texts
 
 OUTCOME = "registry_outcome"
 _NUMBER, _REFUSAL = "registry_order", "registry_refusal"
 _REASON, _OVERRIDE = "registry_reason", "registry_override"
+_LINES = 80  # pixels: the dialog is to fit a low screen
 
 
 def ask(desk: Desk, models: Models, kind: Kind, target: int) -> None:
@@ -39,11 +40,12 @@ def _confirm(desk: Desk, models: Models, kind: Kind, target: int) -> None:
     reason = st.text_area(
         texts("registry.dialog.reason"),
         max_chars=RegistryConfig().max_words,
+        height=_LINES,
         key=_REASON,
         help=texts("registry.dialog.reason_help"),
     )
     refusal: Outcome | None = st.session_state.get(_REFUSAL)
-    override = _in_spite(texts, refusal)
+    override = _in_spite(texts, refusal, version)
     sure, not_sure = st.columns(2)
     with sure:
         label = "in_spite" if override is not None else f"do_{kind}"
@@ -83,34 +85,50 @@ def _act(desk: Desk, order: Order) -> None:
     st.rerun()
 
 
-def _in_spite(texts: Texts, refusal: Outcome | None) -> str | None:
+def _in_spite(
+    texts: Texts, refusal: Outcome | None, version: RegisteredVersion | None
+) -> str | None:
     """After a refusal by the gates: each with its reason, and room to override them."""
     if refusal is None:
         return None
     st.error(texts("registry.outcome.refused"), icon=":material/block:")
-    st.html(reasons(texts, refusal))
+    st.html(reasons(texts, refusal, version))
     written: str = st.text_area(
         texts("registry.dialog.override"),
         max_chars=RegistryConfig().max_words,
+        height=_LINES,
         key=_OVERRIDE,
         help=texts("registry.dialog.override_help"),
     )
     return written
 
 
-def reasons(texts: Texts, outcome: Outcome) -> str:
-    """The registry's reasons: the gate in the reader's words, the rest in its own."""
+def reasons(texts: Texts, outcome: Outcome, version: RegisteredVersion | None) -> str:
+    """Why not: the gates in the reader's words, what else the registry says in its own.
+
+    Args:
+        texts: The reader's language.
+        outcome: With the registry's reasons.
+        version: That was refused; None where it is gone.
+    """
+    report = verdict(version) if version is not None else None
+    recorded = {check.name: check for check in report.failed} if report else {}
     items = ""
     for reason in outcome.reasons:
         gate, words = gate_of(reason)
         title = f"<strong>{escape(gate_name(texts, gate))}</strong><br>" if gate else ""
-        items += f'<li>{title}<span lang="en">{escape(words)}</span></li>'
+        # What is compared with production is worked out anew, and is not what was recorded.
+        if gate in recorded and not gate.startswith(REGRESSION):
+            said = escape(check_words(texts, recorded[gate]))
+        else:
+            said = f'<span lang="en">{escape(words)}</span>'
+        items += f"<li>{title}{said}</li>"
     return f'<ul class="sl-rg-reasons">{items}</ul>'
 
 
 def _from_to(texts: Texts, seen: Seen, target: int) -> str:
     now = (
-        texts("registry.nothing")
+        texts("registry.no_version")
         if seen.champion is None
         else texts("registry.a_version", version=seen.champion)
     )

@@ -14,7 +14,7 @@ from skin_lesion.texts import Texts
 _ICONS = {"done": ":material/check_circle:", "already": ":material/info:"}
 
 
-def outcome(desk: Desk) -> None:
+def outcome(desk: Desk, models: Models) -> None:
     """Say what came of the last change that this user ordered, until they do something else."""
     texts = desk.texts
     found: tuple[Order, Outcome] | None = st.session_state.get(OUTCOME)
@@ -26,7 +26,7 @@ def outcome(desk: Desk) -> None:
         show = st.error if came.failed else st.success if came.result == "done" else st.info
         show(words, icon=_ICONS.get(came.result, ":material/error:"))
         if came.reasons:
-            st.html(reasons(texts, came))
+            st.html(reasons(texts, came, models.version(order.target)))
         if st.button(texts("registry.outcome.close"), key="registry_outcome_close"):
             st.session_state.pop(OUTCOME, None)
             st.rerun()
@@ -58,7 +58,7 @@ def _card(texts: Texts, models: Models, number: int | None, place: str) -> str:
     version = models.version(number)
     title = escape(texts(f"registry.place.{place}"))
     if number is None:
-        return f'<div class="sl-rg-card"><span>{title}</span><strong>{texts("registry.nothing")}</strong></div>'
+        return f'<div class="sl-rg-card"><span>{title}</span><strong>{texts("registry.no_version")}</strong></div>'
     lines = [f"<strong>{escape(texts('registry.a_version', version=number))}</strong>"]
     if version is None:
         lines.append(f"<em>{escape(texts('registry.missing'))}</em>")
@@ -88,7 +88,7 @@ def agreement(texts: Texts, models: Models) -> None:
             shown = (
                 texts("registry.nothing")
                 if models.record.version is None
-                else texts("registry.a_version", version=models.record.version)
+                else texts("registry.the_version", version=models.record.version)
             )
             st.warning(
                 texts("registry.mirror.lags", shown=shown, when=texts.date(models.record.when)),

@@ -1,7 +1,9 @@
 """Versions, the verdict of their gates, and the changes of production, as tables."""
 
+from html import escape
+
 from app.clinic.models import Models, figure, verdict
-from app.widgets.evidence_tables import code, facts, table
+from app.widgets.evidence_tables import Html, code, facts, table
 from app.widgets.evidence_words import figure as with_interval
 from skin_lesion.evaluation.figures import Estimate
 from skin_lesion.evaluation.gate_report import GateCheck, GateReport
@@ -79,7 +81,7 @@ def gates(texts: Texts, version: RegisteredVersion) -> str | None:
         [
             [
                 gate_name(texts, check.name),
-                texts(f"registry.gate.{'passed' if check.passed else 'failed'}"),
+                texts(f"registry.rule.{'passed' if check.passed else 'failed'}"),
                 _figure(texts, check),
                 _limit(texts, check),
             ]
@@ -123,7 +125,9 @@ def change_words(texts: Texts, record: Recorded) -> str:
     """A change in the reader's language."""
     change = record.change
     before, after = (
-        texts("registry.nothing") if number is None else texts("registry.a_version", version=number)
+        texts("registry.nothing")
+        if number is None
+        else texts("registry.the_version", version=number)
         for number in (change.before, change.after)
     )
     return texts(f"registry.changes.{change.kind}", before=before, after=after)
@@ -133,7 +137,8 @@ def _why(texts: Texts, record: Recorded) -> str:
     change = record.change
     if change.override is None:
         return change.reason
-    return f"{change.reason} {texts('registry.changes.override', why=change.override)}".strip()
+    override = texts("registry.changes.override", why=change.override)
+    return Html(f"{escape(change.reason)}<br>{escape(override)}")
 
 
 def _version(texts: Texts, models: Models, version: RegisteredVersion) -> list[str]:
@@ -176,6 +181,15 @@ def _caption(texts: Texts, version: RegisteredVersion, report: GateReport) -> st
     basis = f" {texts('registry.gates_table.synthetic')}" if report.synthetic_only else ""
     title = texts("registry.gates_table.caption", version=version.version)
     return f"{title} {compared}{basis}"
+
+
+def check_words(texts: Texts, check: GateCheck) -> str:
+    """The figure that a rule judged, and the limit that it was held against."""
+    return texts(
+        "registry.gates_table.held_against",
+        figure=_figure(texts, check),
+        limit=_limit(texts, check),
+    )
 
 
 def _figure(texts: Texts, check: GateCheck) -> str:
