@@ -147,6 +147,13 @@ def begin(change: Change) -> Recorded:
     return Recorded(change=change, state="begun", run_id=run.info.run_id)
 
 
+def still_begun(record: Recorded) -> bool:
+    """Whether nobody has closed a change since it was begun."""
+    import mlflow
+
+    return _read(mlflow.MlflowClient().get_run(record.run_id)).state == "begun"
+
+
 def finish(record: Recorded) -> Recorded:
     """Record that a change was carried out."""
     return _end(record, "FINISHED", "done")

@@ -11,8 +11,10 @@ anywhere leaves a model in production, and the record of 1 says what was meant:
 
 Two changes at once: on one machine with a sqlite registry the second waits for the first. On a
 server, of several that begin in the same moment one is carried out, and the others withdraw with an
-error; never are two carried out side by side. What MLflow cannot do is to set an alias only if it is unchanged: a tool that sets it without
-a record, in the moment between the last look and 3, is overwritten, and seen by neither.
+error; never are two carried out side by side. A change that slept until `repair` took it back looks
+once more before 3, and withdraws. What MLflow cannot do is to set an alias only if it is unchanged: a
+tool that sets it without a record, in the moment between the last look and 3, is overwritten, and
+seen by neither.
 """
 
 import time
@@ -225,6 +227,12 @@ def _carry_out(wish: _Wish, config: RegistryConfig) -> Promotion:
     client = mlflow.MlflowClient()
     if before is not None:
         client.set_registered_model_alias(name, PREVIOUS_ALIAS, str(before.version))
+    # A machine that slept for longer than repairing waits wakes up here and must not go on.
+    if not changes.still_begun(record):
+        raise UnfinishedError(
+            "this change took so long that somebody took it for cut off and repaired what it had "
+            "begun; production was left as it is: look at `skin-lesion status` and try again"
+        )
     client.set_registered_model_alias(name, PRODUCTION_ALIAS, str(after))
     changes.finish(record)
     write_pages(name, [after, *([before.version] if before else [])])

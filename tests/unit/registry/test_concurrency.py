@@ -166,6 +166,31 @@ def test_whoever_is_overtaken_gives_way(
     assert alias(registry, "champion") == FAILED
 
 
+def test_a_change_that_was_taken_back_while_it_slept_does_not_go_on(
+    registry: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a server, which knows no lock: a laptop that was shut in the midst of a promotion."""
+    for module in (locking, repairing):
+        monkeypatch.setattr(module, "lock_file", lambda: None)
+    promote(GOOD, **BY)
+    real = mlflow.MlflowClient.set_registered_model_alias
+
+    def sleeping(self: mlflow.MlflowClient, name: str, which: str, version: str) -> None:
+        real(self, name, which, version)
+        monkeypatch.undo()
+        for module in (locking, repairing):
+            monkeypatch.setattr(module, "lock_file", lambda: None)
+        repair(user="Bob", config=RegistryConfig(settle_s=0))
+        promote(FAILED, **BY, override="while the other one sleeps")
+
+    monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", sleeping)
+    with pytest.raises(UnfinishedError, match="took it for cut off"):
+        promote(ALSO_GOOD, **BY)
+    assert (alias(registry, "champion"), alias(registry, "previous")) == (FAILED, GOOD)
+    assert [one.state for one in history(MODEL_NAME)].count("given up") == 1
+    assert status(look_inside=False).disagreements == ()
+
+
 def test_whoever_waits_too_long_for_the_lock_says_where_it_is(
     registry: mlflow.MlflowClient,
 ) -> None:
