@@ -45,20 +45,34 @@ def locked(path: Path, holder: str) -> Iterator[None]:
     """Hold a lock as long as the block runs, or until the process dies.
 
     Args:
-        path: The lock's file; it stays.
+        path: The lock's file; its folder is there.
         holder: What the lock stands for, in words.
 
     Raises:
         RuntimeError: Another process holds it.
+        FileNotFoundError: The folder was removed just now.
     """
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RuntimeError(
-                f"another process is working on {holder}; wait for it, or name another folder"
-            ) from error
-        yield
+    while True:
+        with path.open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RuntimeError(
+                    f"another process is working on {holder}; wait for it, or name another folder"
+                ) from error
+            # Whoever held it may have removed it just now, and a lock on what is gone keeps nobody
+            # out: then the next look makes it anew.
+            if not _is_at(path, file.fileno()):
+                continue
+            yield
+            return
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _write_text(path: Path, text: str) -> None:
