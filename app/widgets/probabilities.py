@@ -34,7 +34,7 @@ def probabilities_chart(texts: Texts, prediction: Prediction, sets: PredictionSe
         else texts("answer.chart.explained_plain")
     )
     return (
-        f'<section class="sl-chart"><h3>{escape(texts("answer.chart.title"))}</h3>'
+        f'<section class="sl-chart"><h2>{escape(texts("answer.chart.title"))}</h2>'
         f'<p class="sl-quiet">{escape(explained)}</p>'
         f'<div aria-hidden="true">{"".join(_bar(texts, row) for row in rows)}</div>'
         f"{_table(texts, rows, with_set=sets is not None)}{_unsupported(texts, prediction, sets)}"

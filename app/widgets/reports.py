@@ -52,7 +52,6 @@ def report_buttons(desk: Desk, reading: PictureReading, label: str | None) -> No
             mime="text/html",
             key="read_report_html",
             icon=":material/description:",
-            help=texts("answer.report.intro"),
             on_click="ignore",
         )
         st.download_button(
@@ -62,6 +61,5 @@ def report_buttons(desk: Desk, reading: PictureReading, label: str | None) -> No
             mime="application/pdf",
             key="read_report_pdf",
             icon=":material/picture_as_pdf:",
-            help=texts("answer.report.intro"),
             on_click="ignore",
         )

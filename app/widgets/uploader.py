@@ -14,6 +14,7 @@ from app.clinic.layers import data_uri
 from app.clinic.samples import BLURRED, Sample, samples
 from app.clinic.tray import Given, Tray
 from app.desk import Desk
+from app.widgets.words import name_controls
 from skin_lesion.texts import Texts
 
 _SOURCE = "read_source"
@@ -77,6 +78,15 @@ def translated_uploader(texts: Texts, key: str, *, size: int, count: int) -> Non
         f'{place} [data-testid="stFileChip"][aria-invalid="true"]::after {{content: {said["large"]}}}'
         "</style>"
     )
+    name_controls(
+        {
+            f'{drop} [data-testid="stBaseButton-secondary"]': words["choose"],
+            f'{drop} [data-testid="stBaseButton-borderlessIcon"]': words["add"],
+            f"{drop} input": words["choose"],
+            f'{place} [data-testid="stFileChipDeleteBtn"] button': texts("read.intake.discard"),
+        },
+        key=f"words_{key}",
+    )
 
 
 def _files(desk: Desk, tray: Tray, *, more: bool) -> None:
@@ -120,7 +130,7 @@ def _samples(texts: Texts, tray: Tray) -> None:
                     "</div>"
                 )
                 st.button(
-                    name,
+                    _short(texts, sample.key),
                     key=f"read_take_{sample.key}",
                     width="stretch",
                     on_click=_take_sample,
@@ -133,6 +143,10 @@ def sample_name(texts: Texts, key: str) -> str:
     if key == BLURRED:
         return texts("read.intake.sample_blurred")
     return texts("read.intake.sample", name=texts(f"classes.{key}.short"))
+
+
+def _short(texts: Texts, key: str) -> str:
+    return texts("read.intake.blurred") if key == BLURRED else texts(f"classes.{key}.short")
 
 
 def _round() -> int:
@@ -165,9 +179,7 @@ def _take_sample(sample: Sample, name: str, tray: Tray) -> None:
 
 def _translated_camera(texts: Texts) -> None:
     place = '[class*="st-key-read_camera_"]'
-    said = {
-        name: _css_text(texts(f"read.intake.{name}")) for name in ("camera_ask", "take", "retake")
-    }
+    said = {name: _css_text(texts(f"read.intake.{name}")) for name in ("camera_ask", "take")}
     button = f'{place} [data-testid="stCameraInputButton"]'
     st.html(
         "<style>"
@@ -177,9 +189,9 @@ def _translated_camera(texts: Texts) -> None:
         f"{{content: {said['camera_ask']}; font-size: 0.9rem; visibility: visible}}"
         f"{button} {{font-size: 0}}"
         f"{button}::after {{content: {said['take']}; font-size: 0.95rem}}"
-        f"{place} img ~ * {button}::after, {place} img + button::after {{content: {said['retake']}}}"
         "</style>"
     )
+    name_controls({button: texts("read.intake.take")}, key="words_read_camera")
 
 
 def _css_text(words: str) -> str:
