@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.progress import stages_on_stderr
+from skin_lesion.batch.model import names_folder
 from skin_lesion.data.external import read_external
 from skin_lesion.data.external_labels import read_labels
 from skin_lesion.evaluation.external import ExternalReport, evaluate_external, pixel_spec
@@ -149,9 +150,8 @@ def read_mapping(pairs: Sequence[str]) -> Mapping[str, str]:
 
 
 def _open(request: ExternalRequest, work: Path) -> tuple[RegisteredVersion | None, ModelBundle]:
-    path = Path(request.model)
-    if path.is_dir():
-        return None, ModelBundle.open(path)
+    if names_folder(request.model):
+        return None, ModelBundle.open(Path(request.model))
     version = reports.version_to_measure(request.model, log=request.log)
     # By its number, since an alias may move meanwhile.
     return version, open_bundle(str(version.version), work)

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -193,3 +194,24 @@ def test_a_bundle_on_disk_is_logged_nowhere(
     assert evaluate(str(decided.path), external_folder, tmp_path / "out") == 0
     assert "Logged" not in capsys.readouterr().out
     assert logged(version) == []
+
+
+def test_a_folder_called_champion_is_not_the_model_in_production(
+    decided, external_folder, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    shutil.copytree(decided.path, "champion")
+    arguments = [
+        "evaluate", "--model", "champion", "--external", str(external_folder),
+        "--labels", str(external_folder / "labels.csv"), "--map", "nevus=nv", "--map", "melanoma=mel",
+        "--output", str(tmp_path / "out"),
+    ]  # fmt: skip
+    try:
+        assert main(arguments) == 1
+    finally:
+        mlflow.set_tracking_uri(before)
+    assert "has no version or alias 'champion'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
