@@ -21,7 +21,7 @@ def explain(error: BaseException) -> str | None:
         error: As it was raised.
 
     Returns:
-        One line without secrets; None where the error is none of a service's.
+        One line without secrets; None where the error is neither a service's nor one of settings.
     """
     if _is(error, "mlflow.exceptions", "MlflowException"):
         return _of_mlflow(error)
@@ -40,6 +40,10 @@ def explain(error: BaseException) -> str | None:
         )
     if _is(error, "botocore.exceptions", "BotoCoreError", "ClientError"):
         return f"the S3 store failed: {_line(error)}; see its address and your credentials"
+    if _is(error, "pydantic", "ValidationError"):
+        from pipelines.overrides import mistakes
+
+        return _line(ValueError(f"{error.title}: {mistakes(error)}"))  # type: ignore[attr-defined,arg-type]
     return None
 
 

@@ -80,7 +80,7 @@ def checked(where: str, kind: Any, recorded: Any) -> Any:
     except ValidationError as error:
         raise ValueError(
             f"the recorded configuration of {where} does not fit the code of today "
-            f"({_mistakes(error)}); start a new run with `zenml pipeline run`"
+            f"({mistakes(error)}); start a new run with `zenml pipeline run`"
         ) from error
 
 
@@ -110,7 +110,7 @@ def override(kind: Any, recorded: Any, overrides: Iterable[Override]) -> Any:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         texts = " ".join(f"--set {change.text}" for change in changes)
-        raise ValueError(f"{texts}: {_mistakes(error)}") from error
+        raise ValueError(f"{texts}: {mistakes(error)}") from error
 
 
 def differences(before: Any, after: Any, name: str = "") -> tuple[str, ...]:
@@ -169,7 +169,8 @@ def unknown(what: str, name: str, choices: Iterable[str]) -> LookupError:
     return LookupError(f"there is no {what} {name!r}{_instead(name, choices)}")
 
 
-def _mistakes(error: ValidationError) -> str:
+def mistakes(error: ValidationError) -> str:
+    """What is wrong with which value, on one line."""
     return "; ".join(
         ": ".join(
             part for part in (".".join(str(key) for key in found["loc"]), _message(found)) if part

@@ -57,14 +57,16 @@ def test_another_source_is_refused_and_started_over_where_that_is_said(
     ("words", "message"),
     [
         (("--workers", "-1"), "workers"),
-        (("--address", "10.0.0.7:6379"), "only `ray` has one"),
+        (("--engine", "processes", "--address", "10.0.0.7:6379"), "only `ray` has one"),
     ],
 )
 def test_a_setting_that_is_none_is_refused_before_anything_is_made(
     pictures, tmp_path, capsys, words, message
 ):
-    assert batch(pictures, tmp_path / "out", *words) == 1
-    assert message in capsys.readouterr().err
+    assert main(["batch", str(pictures), str(tmp_path / "out"), *words]) == 1
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
