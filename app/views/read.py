@@ -248,6 +248,8 @@ def _look(desk: Desk, picture: OnTray) -> str | None:
 
 def _feedback(desk: Desk, picture: OnTray) -> None:
     texts, reading = desk.texts, picture.reading
+    if reading.prediction.status == "unreadable":
+        return  # there is nothing to have an opinion of
     if reading.audit_id is None:
         st.caption(texts("answer.feedback.no_log"))
         return

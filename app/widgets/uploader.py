@@ -11,10 +11,11 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app.clinic.layers import data_uri
+from app.clinic.report_content import plain
 from app.clinic.samples import BLURRED, Sample, samples
 from app.clinic.tray import Given, Tray
 from app.desk import Desk
-from app.widgets.words import name_controls
+from app.widgets.words import RefusedFiles, name_controls
 from skin_lesion.texts import Texts
 
 _SOURCE = "read_source"
@@ -30,6 +31,10 @@ def intake(desk: Desk, tray: Tray) -> None:
     """
     texts, more = desk.texts, bool(tray.pictures)
     st.session_state.setdefault(_SOURCE, "files")
+    # In a place of its own: what it says of refused files outlives the widget that refused them.
+    translated_uploader(
+        texts, "read_files_", size=_megabytes(desk), count=desk.config.tray_pictures
+    )
     with st.container(key="read_intake_more" if more else "read_intake", horizontal=more):
         source = st.segmented_control(
             texts("read.intake.source"),
@@ -63,7 +68,6 @@ def translated_uploader(texts: Texts, key: str, *, size: int, count: int) -> Non
         "choose": texts("read.intake.choose"),
         "limit": texts("read.intake.limit", size=size, count=count),
         "add": texts("read.intake.add"),
-        "large": texts("read.intake.too_large_here", size=size),
     }
     said = {name: _css_text(word) for name, word in words.items()}
     place = f'[class*="st-key-{key}"]'
@@ -75,7 +79,6 @@ def translated_uploader(texts: Texts, key: str, *, size: int, count: int) -> Non
         f'{drop} [data-testid="stFileUploaderDropzoneInstructions"] span {{display: none}}'
         f'{drop} [data-testid="stFileUploaderDropzoneInstructions"]::after {{content: {said["limit"]}}}'
         f'{place} [data-testid="stFileChip"] [role="alert"] {{display: none}}'
-        f'{place} [data-testid="stFileChip"][aria-invalid="true"]::after {{content: {said["large"]}}}'
         "</style>"
     )
     name_controls(
@@ -86,18 +89,21 @@ def translated_uploader(texts: Texts, key: str, *, size: int, count: int) -> Non
             f'{place} [data-testid="stFileChipDeleteBtn"] button': texts("read.intake.discard"),
         },
         key=f"words_{key}",
+        refused=RefusedFiles(
+            f'{place} [data-testid="stFileChip"][aria-invalid="true"] [data-testid="stFileChipName"]',
+            texts("read.intake.too_large_here", size=size),
+            texts("read.intake.close"),
+        ),
     )
 
 
 def _files(desk: Desk, tray: Tray, *, more: bool) -> None:
-    texts, config = desk.texts, desk.config
-    size = max(1, config.max_file_bytes // _MB)
-    translated_uploader(texts, "read_files_", size=size, count=config.tray_pictures)
+    texts = desk.texts
     key = f"read_files_{_round()}"
     st.file_uploader(
         texts("read.intake.upload_more" if more else "read.intake.upload"),
         accept_multiple_files=True,
-        max_upload_size=size,
+        max_upload_size=_megabytes(desk),
         label_visibility="collapsed" if more else "visible",
         key=key,
         on_change=_take_files,
@@ -149,6 +155,11 @@ def _short(texts: Texts, key: str) -> str:
     return texts("read.intake.blurred") if key == BLURRED else texts(f"classes.{key}.short")
 
 
+def _megabytes(desk: Desk) -> int:
+    """The largest file that the widget takes; what is still too large is refused once it is here."""
+    return max(1, desk.config.max_file_bytes // _MB)
+
+
 def _round() -> int:
     """Number of the widgets' present generation: with the next one they are empty again."""
     return int(st.session_state.setdefault(_ROUND, 0))
@@ -162,7 +173,7 @@ def _take(files: Sequence[Given], tray: Tray) -> None:
 def _take_files(key: str, tray: Tray) -> None:
     files: list[UploadedFile] = st.session_state[key] or []
     if files:
-        _take([Given(file.name, file.getvalue()) for file in files], tray)
+        _take([Given(plain(file.name), file.getvalue()) for file in files], tray)
 
 
 def _take_photograph(key: str, tray: Tray, name: str) -> None:
