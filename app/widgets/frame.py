@@ -144,6 +144,8 @@ def _badge(desk: Desk) -> None:
     if served is not None:
         shape, words = "●", texts("frame.badge.serves", version=served.version.version)
         detail = texts("frame.badge.data", data=served.contract.data_fingerprint[:8])
+        if served.contract.synthetic_only:
+            shape, detail = "⚠", texts("frame.badge.synthetic")
     else:
         loading = state.loading is not None or state.looked_at is None
         shape, detail = ("◌", "") if loading and state.reachable else ("○", "")
