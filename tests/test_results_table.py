@@ -302,13 +302,30 @@ def test_a_figure_is_no_worse_within_one_standard_error(
     assert "note" not in comparison.model_dump()["baselines"]
 
 
+@pytest.mark.parametrize(
+    ("ratio", "wanted", "words"),
+    [
+        (1.5, "≤", "1.50"),
+        (1.5025, "≤", "1.5025 ✗"),
+        (1.73, "≤", "1.73 ✗"),
+        (1.5, "≥", "1.50"),
+        (1.4999, "≥", "1.4999 ✗"),
+        (1.3, "≥", "1.30 ✗"),
+    ],
+)
+def test_a_missed_bound_is_marked_and_not_rounded_away(
+    script: ModuleType, ratio: float, wanted: str, words: str
+) -> None:
+    assert script.shown(script.Benchmark(median_ratio=ratio, bound=1.5), wanted) == words
+
+
 @pytest.mark.parametrize("language", ["ENGLISH", "SPANISH"])
 def test_every_benchmark_stands_beside_its_bound(script: ModuleType, language: str) -> None:
     words = getattr(script, language)
     benchmarks = {name: script.Benchmark(median_ratio=1.234, bound=1.3) for name in words.ratios}
     text = script.filled(README, [], benchmarks, words)
     assert "| 1.23 | ≤ 1.3 | `python benchmarks/ingest.py` |" in text
-    assert "| 1.23 | ≥ 1.3 | `python benchmarks/train_input.py` |" in text
+    assert "| 1.23 ✗ | ≥ 1.3 | `python benchmarks/train_input.py` |" in text
     # Several comparisons of one benchmark are several rows.
     assert text.count("`python benchmarks/latency.py`") == 4
 
