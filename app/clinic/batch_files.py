@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from skin_lesion.batch.inputs import list_inputs, printable
+from skin_lesion.batch.inputs import list_inputs
 from skin_lesion.data.archives import Reader, SourceError
 from skin_lesion.data.images import ImageError
 from skin_lesion.settings import BatchConfig, DashboardConfig
@@ -74,11 +74,13 @@ def take(
         room: What there is room for; what is taken is taken off it.
         config: How large a picture may be.
     """
-    for name, data in dropped:
+    for given, data in dropped:
+        # Half a surrogate pair, which a browser may send, is no letter that could be written anywhere.
+        name = given.encode("utf-8", "backslashreplace").decode("utf-8")
         if data.startswith(_ZIP_SIGNATURES):
             yield from _unpacked(name, data, room, config)
         else:
-            yield _taken(printable(name), data, room, config)
+            yield _taken(name, data, room, config)
 
 
 def _taken(name: str, data: bytes, room: Room, config: DashboardConfig) -> Given | NotTaken:
@@ -105,7 +107,7 @@ def _unpacked(
             inputs = list_inputs(str(path), limits).inputs
         except SourceError as error:
             log.info("a zip was refused: %s", error)
-            yield NotTaken(printable(name), "bad_zip")
+            yield NotTaken(name, "bad_zip")
             return
         with Reader(limits.max_file_bytes) as reader:
             for each in inputs:

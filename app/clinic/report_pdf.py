@@ -7,6 +7,7 @@ enough. So there is never a second page.
 
 import importlib.util
 import io
+import threading
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,9 @@ _SIGNATURE_HEIGHT = 44.0
 _LEAST_NOTES = 44.0
 _REGULAR, _BOLD = "DejaVuSans", "DejaVuSans-Bold"
 
+# ReportLab keeps its fonts for the whole process, and does not promise that threads may share them.
+_DRAWING = threading.Lock()
+
 _INK, _QUIET, _RULE, _TITLE = "#14191d", "#3c474f", "#8fb5bd", "#0b4a56"
 _BENIGN, _MALIGNANT, _EMPTY = "#2d7f92", "#b3402e", "#e3e8eb"
 _NOTICE, _WARNING = ("#fdf4dc", "#9a6700"), ("#fdeaea", "#8a1c1c")
@@ -36,6 +40,11 @@ def report_pdf(content: ReportContent) -> bytes:
     Args:
         content: What it says; every text of it is taken for text, never for markup.
     """
+    with _DRAWING:
+        return _drawn(content)
+
+
+def _drawn(content: ReportContent) -> bytes:
     from reportlab.pdfgen.canvas import Canvas
 
     _register_fonts()

@@ -65,9 +65,10 @@ def read(desk: Desk, batch: Batch, served: Served) -> None:
         bar.progress((wanted - waiting) / wanted, text=said)
         try:
             batch.read_some(served, desk.user, desk.audit)
-        except AuditError:
-            log.exception("readings of many pictures were not written down")
-            st.session_state[_FAILED] = "failed"
+        # Whatever it was, what was read before stays, and the user can try again or leave the rest.
+        except Exception as error:
+            log.exception("some of many pictures were not read")
+            st.session_state[_FAILED] = "failed" if isinstance(error, AuditError) else "broken"
             st.rerun()
     st.rerun()
 

@@ -186,6 +186,11 @@ def test_a_zip_stands_for_the_pictures_in_it() -> None:
     assert all(isinstance(one, Given) for one in found)
 
 
+def test_a_name_that_is_no_text_becomes_one() -> None:
+    [found] = taken(("a\ud800.jpg", picture(1)))
+    assert found.name == "a\\ud800.jpg"
+
+
 @pytest.mark.parametrize(
     "data",
     [

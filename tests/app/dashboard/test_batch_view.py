@@ -218,6 +218,23 @@ def test_where_the_log_fails_nothing_is_shown_and_the_user_may_try_again(
     assert len(table(page)) == len(list(desk.audit.rows())) == 1
 
 
+def test_what_nobody_foresaw_ends_in_words_and_can_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("/secret/place")
+
+    served = saying(mel=0.9)
+    page = opened(desk_of(tmp_path, served))
+    with monkeypatch.context() as broken:
+        broken.setattr(served.predictor, "predict", fail)
+        give(page, "a.jpg")
+    assert [box.value for box in page.error] == [Texts("en")("batch.broken", count="1")]
+    page.button(key="batch_give_up").click().run()
+    assert not page.exception
+    assert not page.error
+
+
 def test_files_that_were_not_taken_are_named(tmp_path: Path) -> None:
     desk = desk_of(tmp_path, saying(), config=DashboardConfig(max_files=1))
     html = html_of(give(opened(desk), "a.jpg", "<b>.jpg"))

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -123,6 +124,13 @@ def test_the_same_content_gives_the_same_bytes() -> None:
     assert one == again
     assert report_pdf(one) == report_pdf(again)
     assert report_html(one) == report_html(again)
+
+
+def test_reports_that_are_made_at_the_same_time_do_not_disturb_one_another() -> None:
+    contents = [content(CASES[case], language) for case in CASES for language in LANGUAGES]
+    alone = [report_pdf(one) for one in contents]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(report_pdf, contents)) == alone
 
 
 def test_names_are_text_and_nothing_else() -> None:
