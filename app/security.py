@@ -20,6 +20,7 @@ KEY_HEADER = "x-api-key"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+_COMMENT = re.compile(r"(?:^|\s)#")
 _LEAST_CHARACTERS = 32
 _RANDOM_BYTES = 32
 
@@ -88,14 +89,14 @@ class ApiKeys:
 
         Args:
             texts: `NAME:KEY` or `NAME:sha256:CHECKSUM` each, parted by commas or line ends; `#`
-                begins a comment.
+                begins a comment, but not inside of a key.
 
         Raises:
             ValueError: An entry is none; the message names its holder, never the key.
         """
         digests: dict[str, bytes] = {}
         for text in texts:
-            lines = (line.partition("#")[0] for line in text.splitlines())
+            lines = (_COMMENT.split(line, maxsplit=1)[0] for line in text.splitlines())
             entries = (entry.strip() for line in lines for entry in line.split(","))
             for number, entry in enumerate(filter(None, entries), start=1):
                 name, digest = _parsed(entry, number)

@@ -58,6 +58,13 @@ def test_a_new_key_is_accepted_by_the_line_that_comes_with_it() -> None:
     assert new_key("ward-3")[0] != key
 
 
+def test_a_key_is_not_cut_short_at_a_sign_that_begins_comments() -> None:
+    keys = ApiKeys.read(f"a:{KEY}#{OTHER}  # of ward 3\n# nothing\nb:{OTHER}")
+    assert keys.holder(f"{KEY}#{OTHER}") == "a"
+    assert keys.holder(KEY) is None
+    assert keys.holder(OTHER) == "b"
+
+
 def test_comments_and_empty_lines_are_left_out() -> None:
     keys = ApiKeys.read(f"# who\n\nward-3:{KEY}  # since May\n,\n")
     assert keys.holder(KEY) == "ward-3"
