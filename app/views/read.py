@@ -46,20 +46,22 @@ def show(desk: Desk) -> None:
         # Fetched while the user looks for a picture: the first answer need not wait for it.
         threading.Thread(target=measured, args=(served,), name="measured", daemon=True).start()
     tray: Tray = st.session_state[_TRAY]
+    # Before the intake is drawn, which makes room for what was read; always in the same place, so
+    # that nothing below moves.
+    with st.container(key="read_reading"):
+        _read(desk, tray, served)
     intake(desk, tray)
     _refused(desk, tray)
-    if _read(desk, tray, served):
-        st.rerun()  # the intake makes room for the answer
     if tray.chosen is not None:
         # Whatever is chosen below draws this part anew, and leaves the rest of the page alone.
         st.fragment(_table)(desk, tray)
 
 
-def _read(desk: Desk, tray: Tray, served: Served) -> bool:
+def _read(desk: Desk, tray: Tray, served: Served) -> None:
     """Read what waits; what failed is tried again only when the user says so."""
     texts = desk.texts
     if not tray.waiting:
-        return False
+        return
     if _FAILED not in st.session_state:
         words = (
             texts("read.reading.one")
@@ -78,7 +80,7 @@ def _read(desk: Desk, tray: Tray, served: Served) -> bool:
                 log.exception("pictures were not read")
                 st.session_state[_FAILED] = "broken"
             else:
-                return True
+                return
     with st.container(key="read_failed"):
         st.error(texts(f"read.reading.{st.session_state[_FAILED]}"), icon=":material/error:")
         with st.container(horizontal=True):
@@ -90,7 +92,6 @@ def _read(desk: Desk, tray: Tray, served: Served) -> bool:
             st.button(
                 texts("read.reading.give_up"), key="read_give_up", on_click=_give_up, args=(tray,)
             )
-    return False
 
 
 def _give_up(tray: Tray) -> None:
