@@ -37,7 +37,7 @@ def main() -> None:
 
 def _page(
     desk: Desk, show: Callable[[Desk], None], name: str, icon: str, *, first: bool = False
-) -> "st.Page":  # type: ignore[valid-type]
+) -> "st.Page":
     def run() -> None:
         show(desk)
 

@@ -96,10 +96,12 @@ def providers(auth: Mapping[str, Any]) -> tuple[str | None, ...]:
             f"auth.cookie_secret is shorter than {_LEAST_SECRET} characters, and could be guessed; "
             "make one with: python -c 'import secrets; print(secrets.token_hex(32))'"
         )
-    named = {name: section for name, section in auth.items() if isinstance(section, Mapping)}
-    named.pop("client_kwargs", None)
     sections: dict[str | None, Mapping[str, Any]] = {None: auth} if "client_id" in auth else {}
-    sections |= named
+    sections |= {
+        key: value
+        for key, value in auth.items()
+        if isinstance(value, Mapping) and key != "client_kwargs"
+    }
     if not sections:
         raise ValueError(f"[auth] names no provider; expected {', '.join(_WANTED)}")
     for name, section in sections.items():

@@ -1,7 +1,7 @@
 """The page of what its user read: found again, agreed with or corrected, counted and taken away."""
 
 import logging
-from datetime import UTC, tzinfo
+from datetime import UTC
 
 import streamlit as st
 
@@ -50,7 +50,7 @@ def show(desk: Desk) -> None:
 def _browse(desk: Desk, readings: list[Reading]) -> None:
     """The table, the reading that was chosen in it, and how often its user agreed."""
     zone = time_zone(st.context.timezone) or UTC
-    found = chosen(readings, _wanted(desk.texts, readings, zone), zone)
+    found = chosen(readings, _wanted(desk.texts), zone)
     shown, everything = desk.texts.number(len(found)), desk.texts.number(len(readings))
     count = desk.texts("history.filter.count", shown=shown, all=everything)
     st.caption(f"{count}. {desk.texts('history.table.hint')}" if found else count)
@@ -71,16 +71,17 @@ def _browse(desk: Desk, readings: list[Reading]) -> None:
         )
 
 
-def _wanted(texts: Texts, readings: list[Reading], zone: tzinfo) -> Wanted:
+def _wanted(texts: Texts) -> Wanted:
     """What the user wants to see."""
-    first = readings[-1].row.at.astimezone(zone).date()
-    last = readings[0].row.at.astimezone(zone).date()
     with st.container(key="history_filter"):
         since, until, classes, said = st.columns([1, 1, 2.2, 1.2])
-    days = {"min_value": first, "max_value": last, "value": None, "format": "DD/MM/YYYY"}
     return Wanted(
-        since=since.date_input(texts("history.filter.since"), key="history_since", **days),
-        until=until.date_input(texts("history.filter.until"), key="history_until", **days),
+        since=since.date_input(
+            texts("history.filter.since"), value=None, format="DD/MM/YYYY", key="history_since"
+        ),
+        until=until.date_input(
+            texts("history.filter.until"), value=None, format="DD/MM/YYYY", key="history_until"
+        ),
         classes=frozenset(
             classes.multiselect(
                 texts("history.filter.classes"),

@@ -44,11 +44,12 @@ def readings_table(texts: Texts, readings: Sequence[Reading]) -> Reading | None:
 
     rows = [_row(texts, reading) for reading in readings]
     frame = pd.DataFrame(rows, columns=list(_WIDTHS))
+
+    def percent(share: Any) -> str:
+        return texts.percent(share, 1)
+
     # Sorted by what they are, written as the language writes them.
-    styled = frame.style.format(
-        {name: lambda share: texts.percent(share, 1) for name in ("probability", "malignant")},
-        na_rep=_NONE,
-    )
+    styled = frame.style.format({"probability": percent, "malignant": percent}, na_rep=_NONE)
     # Rows are chosen by their place: other rows begin with none chosen.
     rows_key = hashlib.sha256(repr([r.row.id for r in readings]).encode()).hexdigest()[:12]
     with st.container(key="history_table"):
