@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The life of two models on the drawn pictures of the demo: trained, compared, refused, promoted,
-# asked, rolled back, meddled with, cut off, mended. Each command is printed before it runs.
+# The life of two models on the drawn pictures of the demo: trained, compared, a step run again,
+# refused, promoted, asked, recorded, rolled back, meddled with, cut off, mended. Each command is
+# printed before it runs.
 #
 #   docs/tour.sh            from anywhere; the environment has to be there (make setup)
 #
@@ -43,6 +44,12 @@ ok skin-lesion compare "$BETTER" "$WORSE"
 say "Are files, answers and figures still what was recorded?"
 ok skin-lesion verify "$BETTER" --pictures
 
+say "Any of the eight steps can be run again by itself; beforehand it is said what that takes"
+for STEP in ingest validate split augment warmup_train finetune_train evaluate register; do
+  ok skin-lesion rerun "$STEP" --dry-run
+done
+ok skin-lesion rerun register --yes
+
 say "The worse one is refused"
 no skin-lesion promote "$WORSE" --reason "it is the newest"
 
@@ -67,6 +74,33 @@ with zipfile.ZipFile(archive) as zipped:
 PYTHON
 # 3: a picture was refused as one that cannot be assessed, which is an answer too.
 show skin-lesion predict "$TOUR"/*.jpg || [ $? -eq 3 ] || exit 1
+
+say "Answers are recorded in a log that shows when it was tampered with"
+AUDIT=sqlite:///$PWD/$TOUR/audit.db
+rm -f "$TOUR"/audit.db*
+python - "$TOUR" "$AUDIT" <<'PYTHON' || exit 1
+import sys, tempfile
+from pathlib import Path
+from skin_lesion.audit import AuditLog, Entry
+from skin_lesion.inference import Predictor
+from skin_lesion.registry import champion, open_bundle
+log, version = AuditLog.open(sys.argv[2]), str(champion().version)
+with tempfile.TemporaryDirectory() as folder:
+    predictor = Predictor(open_bundle(version, Path(folder)), version=version)
+    pictures = [path.read_bytes() for path in sorted(Path(sys.argv[1]).glob("*.jpg"))]
+    log.record_all([Entry("tour", "reader", answer) for answer in predictor.predict(pictures)])
+PYTHON
+ok skin-lesion audit list --url "$AUDIT"
+ok skin-lesion audit verify --url "$AUDIT"
+python - "$TOUR/audit.db" <<'PYTHON' || exit 1
+"""Changes an answer, past the triggers that let nobody change one."""
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as database:
+    for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        database.execute(f"DROP TRIGGER {name}")
+    database.execute("UPDATE audit_log SET status = 'ok', user = 'somebody else' WHERE id = 2")
+PYTHON
+no skin-lesion audit verify --url "$AUDIT"
 
 say "The gates can be overridden, with a reason that stays in the record; one command goes back"
 ok skin-lesion promote "$WORSE" --override "to show a rollback"
