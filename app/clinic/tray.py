@@ -1,11 +1,13 @@
 """The pictures that one user has before him on the page: each read once, and kept while there is room.
 
 What is read and what is noted as read must not come apart: the page's script may be stopped wherever
-it speaks with Streamlit, and nothing in here does.
+it speaks with Streamlit, and nothing in here does. A script that is stopped late may still be at work
+when the next one begins: one lock lets only one of them change anything.
 """
 
 import io
 import itertools
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -103,7 +105,7 @@ class OnTray:
 
 
 class Tray:
-    """The pictures of one session; not to be shared by threads."""
+    """The pictures of one session; may be used by threads."""
 
     def __init__(self, config: DashboardConfig) -> None:
         """Begin with nothing.
@@ -112,6 +114,7 @@ class Tray:
             config: How much there is room for.
         """
         self._config = config
+        self._lock = threading.RLock()
         self._numbers = itertools.count(1)
         self._waiting: list[Given] = []
         self._read: dict[int, OnTray] = {}
@@ -127,7 +130,8 @@ class Tray:
     @property
     def pictures(self) -> list[OnTray]:
         """What was read, in that order."""
-        return list(self._read.values())
+        with self._lock:
+            return list(self._read.values())
 
     @property
     def chosen(self) -> OnTray | None:
@@ -136,18 +140,15 @@ class Tray:
 
     def give(self, files: Sequence[Given]) -> None:
         """Let files wait to be read; what is too large or too much is refused, and said to be."""
-        self.refused = []
-        for file in files:
-            if len(file.data) > self._config.max_file_bytes:
-                self.refuse(file.name, "too_large")
-            elif self.waiting >= self._config.tray_pictures:
-                self.refuse(file.name, "too_many")
-            else:
-                self._waiting.append(file)
-
-    def refuse(self, name: str, why: WhyRefused) -> None:
-        """Note that a file was not taken."""
-        self.refused.append(Refused(name, why))
+        with self._lock:
+            self.refused = []
+            for file in files:
+                if len(file.data) > self._config.max_file_bytes:
+                    self.refused.append(Refused(file.name, "too_large"))
+                elif self.waiting >= self._config.tray_pictures:
+                    self.refused.append(Refused(file.name, "too_many"))
+                else:
+                    self._waiting.append(file)
 
     def read(self, served: Served, user: User, audit: AuditLog | None) -> None:
         """Read what waits; the first of it is shown.
@@ -157,18 +158,19 @@ class Tray:
         Raises:
             AuditError: The log did not take the answers.
         """
-        waiting = self._waiting
-        if not waiting:
-            return
-        readings = read_pictures(
-            served, [(file.name, file.data) for file in waiting], user, audit, self._config
-        )
-        self._waiting = []
-        added = [
-            self._add(reading, file.drawn) for reading, file in zip(readings, waiting, strict=True)
-        ]
-        self._chosen = added[0]
-        self._make_room()
+        with self._lock:
+            waiting = self._waiting
+            if not waiting:
+                return
+            files = [(file.name, file.data) for file in waiting]
+            readings = read_pictures(served, files, user, audit, self._config)
+            self._waiting = []
+            added = [
+                self._add(reading, file.drawn)
+                for reading, file in zip(readings, waiting, strict=True)
+            ]
+            self._chosen = added[0]
+            self._make_room()
 
     def read_again(self, number: int, served: Served, user: User, audit: AuditLog | None) -> None:
         """Read a picture by another model; the reading that is there stays as it is.
@@ -178,39 +180,44 @@ class Tray:
         Raises:
             AuditError: The log did not take the answer.
         """
-        old = self._read.get(number)
-        if old is None:
-            return
-        found = self._reading_by(served, old)
-        if found is None:
-            file = (old.reading.name, old.reading.data)
-            [reading] = read_pictures(served, [file], user, audit, self._config)
-            found = self._add(reading, old.drawn)
+        with self._lock:
+            old = self._read.get(number)
+            if old is None:
+                return
+            found = self._reading_by(served, old)
+            if found is None:
+                file = (old.reading.name, old.reading.data)
+                [reading] = read_pictures(served, [file], user, audit, self._config)
+                found = self._add(reading, old.drawn)
+            self._chosen = found
             self._make_room()
-        self._chosen = found
 
     def give_up(self) -> None:
         """Read nothing of what waits."""
-        self._waiting = []
+        with self._lock:
+            self._waiting = []
 
     def choose(self, number: int) -> None:
         """Show another picture; one that is gone changes nothing."""
-        if number in self._read:
-            self._chosen = number
+        with self._lock:
+            if number in self._read:
+                self._chosen = number
 
     def remove(self, number: int) -> None:
         """Take a picture away, and show the one that stood beside it."""
-        places = list(self._read)
-        if self._read.pop(number, None) is None or number != self._chosen:
-            return
-        place = places.index(number)
-        left = [*places[place + 1 :], *reversed(places[:place])]
-        self._chosen = left[0] if left else None
+        with self._lock:
+            places = list(self._read)
+            if self._read.pop(number, None) is None or number != self._chosen:
+                return
+            place = places.index(number)
+            left = [*places[place + 1 :], *reversed(places[:place])]
+            self._chosen = left[0] if left else None
 
     def clear(self) -> None:
         """Take everything away."""
-        self._waiting, self.refused = [], []
-        self._read, self._chosen = {}, None
+        with self._lock:
+            self._waiting, self.refused = [], []
+            self._read, self._chosen = {}, None
 
     def _reading_by(self, served: Served, old: OnTray) -> int | None:
         wanted = (served.predictor.versions, old.reading.prediction.image_sha256)

@@ -2,6 +2,7 @@
 
 import html
 import logging
+import threading
 
 import streamlit as st
 
@@ -15,6 +16,8 @@ log = logging.getLogger(__name__)
 
 _GIVEN = "feedback.given"
 _FAILED = "feedback.failed"
+# A script that is stopped late may still be at work when the next one of its session begins.
+_WRITING = threading.Lock()
 
 
 def feedback_form(desk: Desk, audit_id: int, prediction: str | None) -> None:
@@ -114,12 +117,14 @@ def _give(desk: Desk, audit_id: int, label: str, note: str) -> None:
     """Write it down; a second click that was on its way finds it done."""
     given: dict[int, AuditRow] = st.session_state.setdefault(_GIVEN, {})
     text = st.session_state.get(note)
-    if audit_id in given:
-        return
     assert label in (*LABELS, OTHER)
     try:
-        # Nothing of Streamlit stands between writing and noting it: there it may stop the script.
-        given[audit_id] = desk.audit.feedback(audit_id, desk.user.name, desk.user.role, label, text)
+        with _WRITING:
+            # Nothing of Streamlit stands between writing and noting it: there it may stop the script.
+            if audit_id not in given:
+                given[audit_id] = desk.audit.feedback(
+                    audit_id, desk.user.name, desk.user.role, label, text
+                )
     except ValueError:
         log.warning("feedback on reading %s was refused", audit_id, exc_info=True)
         st.session_state[_FAILED] = "refused"

@@ -107,7 +107,7 @@ def _files(desk: Desk, tray: Tray, *, more: bool) -> None:
         label_visibility="collapsed" if more else "visible",
         key=key,
         on_change=_take_files,
-        args=(key, tray),
+        args=(key, tray, _round()),
     )
 
 
@@ -120,7 +120,7 @@ def _camera(desk: Desk, tray: Tray) -> None:
         key=key,
         resolution="1080p",
         on_change=_take_photograph,
-        args=(key, tray, texts("read.intake.camera_name")),
+        args=(key, tray, _round(), texts("read.intake.camera_name")),
     )
 
 
@@ -140,7 +140,7 @@ def _samples(texts: Texts, tray: Tray) -> None:
                     key=f"read_take_{sample.key}",
                     width="stretch",
                     on_click=_take_sample,
-                    args=(sample, name, tray),
+                    args=(sample, name, tray, _round()),
                 )
 
 
@@ -165,27 +165,33 @@ def _round() -> int:
     return int(st.session_state.setdefault(_ROUND, 0))
 
 
-def _take(files: Sequence[Given], tray: Tray) -> None:
+def _take(files: Sequence[Given], tray: Tray, generation: int) -> None:
+    """Give files to the tray, once.
+
+    A run of the page that another one overtakes leaves Streamlit as it was, which then calls the same
+    callback again: by that time another generation of widgets stands on the page.
+    """
+    if not files or generation != _round():
+        return
+    st.session_state[_ROUND] = generation + 1
     tray.give(files)
-    st.session_state[_ROUND] = _round() + 1
 
 
-def _take_files(key: str, tray: Tray) -> None:
-    files: list[UploadedFile] = st.session_state[key] or []
-    if files:
-        _take([Given(plain(file.name), file.getvalue()) for file in files], tray)
+def _take_files(key: str, tray: Tray, generation: int) -> None:
+    files: list[UploadedFile] = st.session_state.get(key) or []
+    _take([Given(plain(file.name), file.getvalue()) for file in files], tray, generation)
 
 
-def _take_photograph(key: str, tray: Tray, name: str) -> None:
-    photograph: UploadedFile | None = st.session_state[key]
+def _take_photograph(key: str, tray: Tray, generation: int, name: str) -> None:
+    photograph: UploadedFile | None = st.session_state.get(key)
     if photograph is not None:
-        _take([Given(name, photograph.getvalue())], tray)
+        _take([Given(name, photograph.getvalue())], tray, generation)
         # The camera is let go, and with it the light that tells of it.
         st.session_state[_SOURCE] = "files"
 
 
-def _take_sample(sample: Sample, name: str, tray: Tray) -> None:
-    _take([Given(name, sample.jpeg, sample.key)], tray)
+def _take_sample(sample: Sample, name: str, tray: Tray, generation: int) -> None:
+    _take([Given(name, sample.jpeg, sample.key)], tray, generation)
 
 
 def _translated_camera(texts: Texts) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app.clinic.users import User
 from app.desk import Desk
@@ -236,3 +237,20 @@ def test_a_drawn_sample_is_marked_as_drawn_wherever_it_goes(tmp_path: Path) -> N
     press(page, "read_take_mel")
     assert texts("read.picture.drawn") in html_of(page)
     assert "Drawn as: Melanoma" in html_of(page)
+
+
+def test_a_callback_that_is_called_again_gives_nothing_again(tmp_path: Path) -> None:
+    """Streamlit calls it twice where a run of the page was overtaken by another one."""
+    desk = desk_of(tmp_path, saying(mel=0.9))
+
+    def callbacks(desk: object) -> None:
+        from app.clinic.samples import samples
+        from app.clinic.tray import Tray
+        from app.widgets import uploader
+
+        tray = Tray(desk.config)  # type: ignore[attr-defined]
+        for _ in range(2):
+            uploader._take_sample(samples()[0], "drawn", tray, 0)
+        assert tray.waiting == 1
+
+    assert not AppTest.from_function(callbacks, kwargs={"desk": desk}).run().exception

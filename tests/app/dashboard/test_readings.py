@@ -1,6 +1,10 @@
 """Readings, and the tray that they lie on: read once, noted as read, and thrown out for room."""
 
+import contextlib
 import io
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,7 @@ from app.clinic.readings import read_pictures, show
 from app.clinic.tray import Given, Tray
 from app.clinic.users import LOCAL
 from app.desk import Desk
-from skin_lesion.audit import AuditError
+from skin_lesion.audit import AuditError, AuditRow, Entry
 from skin_lesion.settings import DashboardConfig
 from tests.app.dashboard.desk_of_ones_own import SayingPredictor, desk_of, picture, saying
 
@@ -86,6 +90,26 @@ def test_a_picture_is_read_once_however_often_the_page_is_drawn(desk: Desk) -> N
         tray.read(desk.store.current(), desk.user, desk.audit)
     assert predictor(desk).judged == rows(desk) == len(tray.pictures) == 2
     assert tray.chosen is tray.pictures[0]
+
+
+def test_two_runs_of_a_page_at_once_read_a_picture_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that another one overtakes may still be at work."""
+    tray, both = Tray(desk.config), threading.Barrier(2, timeout=0.5)
+    tray.give(given(1, 2))
+    record_all = desk.audit.record_all
+
+    def slowly(entries: Sequence[Entry]) -> list[AuditRow]:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait()  # for the other run to come this far, which it must not
+        return record_all(entries)
+
+    monkeypatch.setattr(desk.audit, "record_all", slowly)
+    with ThreadPoolExecutor(2) as runs:
+        for run in [runs.submit(tray.read, desk.store.current(), LOCAL, desk.audit) for _ in "ab"]:
+            run.result()
+    assert predictor(desk).judged == rows(desk) == len(tray.pictures) == 2
 
 
 def test_what_the_log_did_not_take_goes_on_waiting_and_is_then_read_once(desk: Desk) -> None:
