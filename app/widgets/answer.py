@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.clinic.measured import measured
 from app.clinic.readings import PictureReading
-from app.clinic.risk import AS_PROBABLE_AS_NOT, Risk, risk_of
+from app.clinic.risk import AS_PROBABLE_AS_NOT, RISK_LEVELS, Risk, risk_of
 from app.desk import Desk
 from app.widgets.operating_point import choose_point
 from app.widgets.shapes import confidence_shape, flag_shape, risk_shape
@@ -74,7 +74,8 @@ def risk_panel(
         f"{escape(texts('answer.risk.malignant'))}<span> · {escape(texts('answer.risk.parts', parts=parts))}</span></p>"
         f"{_gauge(texts, risk, points)}"
         f"<p>{escape(texts(f'answer.risk.meaning.{level}'))}"
-        f' <span class="sl-quiet">{escape(crossed)}</span></p></div></section>'
+        f' <span class="sl-quiet">{escape(crossed)}</span></p>'
+        f"{_rule(texts)}</div></section>"
     )
 
 
@@ -133,6 +134,15 @@ def confidence_line(texts: Texts, prediction: Prediction, cutoffs: ConfidenceCut
     )
 
 
+def _rule(texts: Texts) -> str:
+    """How a level is found, folded."""
+    lines = "".join(
+        f"<li>{escape(texts(f'answer.risk.rule.{level}'))}</li>" for level in reversed(RISK_LEVELS)
+    )
+    title = escape(texts("answer.risk.rule.title"))
+    return f'<details class="sl-rule"><summary>{title}</summary><ul>{lines}</ul></details>'
+
+
 def _gauge(texts: Texts, risk: Risk, points: tuple[OperatingPoint, ...]) -> str:
     marks = sorted(
         {point.threshold for point in points if point.target == "malignant"} | {AS_PROBABLE_AS_NOT}
@@ -148,7 +158,7 @@ def _measured(texts: Texts, point: OperatingPoint, figures: FlagFigures | None) 
     if figures is None:
         return texts(f"answer.point.frozen_{point.criterion}", goal=texts.percent(point.goal))
     said = texts(
-        "answer.point.measured",
+        f"answer.point.measured.{point.target}",
         positive=texts.number(figures.positive_lesions),
         negative=texts.number(figures.negative_lesions),
         sensitivity=_interval(texts, figures.lesion_sensitivity),

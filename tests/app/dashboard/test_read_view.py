@@ -136,7 +136,9 @@ def test_the_verdict_brings_what_was_measured_of_its_point_or_what_was_asked_of_
     monkeypatch.setattr("app.widgets.answer.measured", lambda _: evidence)
     page.run()
     said = html_of(page).replace("\u00a0", " ")
-    assert "92 + 1,021 test lesions: sensitivity 95.1 % (90.8–98.8 %), specificity 66.6 %." in said
+    assert "92 melanomas and 1,021 other lesions of the test set: sensitivity 95.1 %" in said
+    assert "95.1 % (90.8–98.8 %)" in said
+    assert "specificity 66.6 %." in said  # no interval is made up where there is none
 
 
 def test_a_heat_map_is_drawn_for_the_class_that_is_asked_for(tmp_path: Path) -> None:
