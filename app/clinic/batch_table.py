@@ -21,11 +21,10 @@ from skin_lesion.audit import AuditLog
 from skin_lesion.decisions import OperatingPoint
 from skin_lesion.prediction_table import COLUMNS, row
 from skin_lesion.settings import DashboardConfig
+from skin_lesion.spreadsheets import no_formula
 
 # Before the columns of every table of predictions.
 CSV_COLUMNS: tuple[str, ...] = ("file", "audit_id", *COLUMNS)
-# A spreadsheet takes a cell that begins like this for a formula, and runs it.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ def to_csv(rows: Sequence[BatchRow]) -> bytes:
     writer.writerow(CSV_COLUMNS)
     for each in rows:
         cells = row(each.reading.prediction)
-        name, number = _no_formula(each.reading.name), each.reading.audit_id
+        name, number = no_formula(each.reading.name), each.reading.audit_id
         writer.writerow([name, number, *(cells[column] for column in COLUMNS)])
     return text.getvalue().encode("utf-8-sig")
 
@@ -187,7 +186,3 @@ def _danger(each: BatchRow) -> tuple[int, float, float, int]:
     if each.risk is None:
         return (-1, 0.0, 0.0, -each.number)
     return (each.risk.rank, each.risk.malignant, each.risk.melanoma, -each.number)
-
-
-def _no_formula(name: str) -> str:
-    return f"'{name}" if name.lstrip(" ").startswith(_FORMULA) else name

@@ -38,6 +38,7 @@ from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.ood import OodReference
 from skin_lesion.settings import EvaluateConfig, ExternalConfig
+from skin_lesion.spreadsheets import no_formula
 
 logger = logging.getLogger(__name__)
 
@@ -93,13 +94,19 @@ class ExternalReport:
             )
             schema = json.dumps(ExternalSummary.model_json_schema(mode="serialization"), indent=2)
             (draft / "report.schema.json").write_text(schema + "\n", encoding="utf-8")
-            self.predictions.to_csv(draft / "predictions.csv", index=False)
-            self.put_aside.to_csv(draft / "put_aside.csv", index=False)
-            self.overlap.to_csv(draft / "overlap.csv", index=False)
+            _write_table(self.predictions, draft / "predictions.csv")
+            _write_table(self.put_aside, draft / "put_aside.csv")
+            _write_table(self.overlap, draft / "overlap.csv")
             draft.chmod(0o755)
             os.replace(draft, folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table in which the names that others gave run in no spreadsheet."""
+    safe = table.map(lambda value: no_formula(value) if isinstance(value, str) else value)
+    safe.to_csv(path, index=False)
 
 
 def pixel_spec(bundle: ModelBundle) -> PixelSpec:

@@ -141,6 +141,13 @@ def test_the_report_appears_whole_and_is_never_overwritten(external_report, tmp_
         external_report.save(target)
 
 
+def test_a_name_that_others_gave_runs_in_no_spreadsheet(external_report, tmp_path):
+    named = external_report.put_aside.reindex(range(1)).astype(object)
+    named.iloc[0, 0] = "=cmd|'/c calc'!A0"
+    dataclasses.replace(external_report, put_aside=named).save(tmp_path / "report")
+    assert "\n'=cmd|" in (tmp_path / "report" / "put_aside.csv").read_text()
+
+
 def test_a_model_that_was_never_evaluated_is_refused(small_world, external, quick):
     with pytest.raises(NotEvaluatedError, match="without frozen decisions"):
         report_on(small_world.bundle, external, quick)
