@@ -22,13 +22,19 @@ _LINES = 80  # pixels: the dialog is to fit a low screen
 
 def ask(desk: Desk, models: Models, kind: Kind, target: int) -> None:
     """Open the dialog for a change that the user wants."""
+    begin()
+    title = desk.texts(f"registry.dialog.{kind}")
+    st.dialog(title, width="medium")(confirm)(desk, models, kind, target)
+
+
+def begin() -> None:
+    """Take a new number for the order that is about to be written."""
     st.session_state[_NUMBER] = uuid4().hex
     st.session_state.pop(_REFUSAL, None)
-    title = desk.texts(f"registry.dialog.{kind}")
-    st.dialog(title, width="medium")(_confirm)(desk, models, kind, target)
 
 
-def _confirm(desk: Desk, models: Models, kind: Kind, target: int) -> None:
+def confirm(desk: Desk, models: Models, kind: Kind, target: int) -> None:
+    """Draw what is inside the dialog: from what to what, why, and the button that does it."""
     texts, seen = desk.texts, models.seen()
     st.markdown(_from_to(texts, seen, target))
     version = models.version(target)
@@ -76,13 +82,18 @@ def _act(desk: Desk, order: Order) -> None:
         if order.override:  # an override of nothing but blanks was none
             st.error(texts("registry.outcome.no_reason"), icon=":material/error:")
         st.session_state[_REFUSAL] = outcome
-        st.rerun(scope="fragment")
+        _draw_again()
     if not outcome.failed:
         # The store looks every few seconds by itself; this is sooner, and nobody waits for it.
         threading.Thread(target=desk.store.refresh, name="model-store-now", daemon=True).start()
     st.session_state[OUTCOME] = (order, outcome)
     st.session_state.pop(_REFUSAL, None)
     st.rerun()
+
+
+def _draw_again() -> None:
+    """Draw the dialog anew, which stays open."""
+    st.rerun(scope="fragment")
 
 
 def _in_spite(
