@@ -147,3 +147,15 @@ def test_the_json_holds_the_same_for_programs() -> None:
     assert found["changes"][0]["when"] == "2026-03-01T12:00:00Z"
     assert found["disagreements"][0]["code"] == "mirror"
     assert as_json(life_cycle())["agree"] is True
+
+
+def test_where_the_mirror_was_moved_to_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dashboard cannot ask ZenML, and tells by the record whether the mirror lags behind."""
+    champion, recorded = version(2), []
+    monkeypatch.setattr(life_cycle_module.registry, "champion", lambda: champion)
+    monkeypatch.setattr(life_cycle_module.registry, "record_mirror", recorded.append)
+    monkeypatch.setattr(life_cycle_module, "follow", lambda _: "It moved.")
+    assert life_cycle_module.move_mirror() == ["It moved."]
+    monkeypatch.setattr(life_cycle_module, "follow", lambda _: None)
+    assert life_cycle_module.move_mirror() == []
+    assert recorded == [champion, champion]
