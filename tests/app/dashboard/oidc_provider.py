@@ -47,7 +47,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 CLIENT_ID = "skin-lesion-dashboard"
 CLIENT_SECRET = "a secret between the provider and the dashboard"  # of no other use
 _KEY_ID = "one"
-_PAGE = """<!doctype html><html lang="en"><title>Test provider</title><h1>Who are you?</h1>
+_PAGE = """<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Test provider</title><h1>Who are you?</h1>
 <form method="post" action="/decide?{query}">
 <label>User <input id="user" name="user" value="dr.perez@example.org"></label>
 <label>Role <input id="role" name="role" value="clinician"></label>
