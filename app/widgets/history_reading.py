@@ -36,7 +36,7 @@ def show_reading(desk: Desk, reading: Reading) -> None:
 def _answer(desk: Desk, reading: Reading) -> None:
     texts = desk.texts
     if reading.row.probabilities is None:
-        reason = f"reasons.{reading.row.reason}.title"
+        reason = f"reasons.{reading.row.reason}.why"
         st.info(texts(reason) if reason in texts else texts("history.no_class"))
         return
     bars = "".join(
