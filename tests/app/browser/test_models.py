@@ -38,12 +38,20 @@ def press(person: Visitor, key: str) -> None:
     person.settle()
 
 
+def confirm(person: Visitor, reason: str) -> None:
+    """Say why, and go through with it."""
+    box = person.at("registry_reason").get_by_role("textbox")
+    box.fill(reason)
+    box.press("Tab")
+    person.settle()
+    press(person, "registry_confirm")
+
+
 def test_an_engineer_promotes_a_version_and_rolls_back(engineer: Visitor) -> None:
     shop, texts = engineer.dashboard.shop, engineer.texts
     look_at(engineer, 2)
     press(engineer, "registry_promote")
-    engineer.at("registry_reason").get_by_role("textbox").fill("Mejor en melanoma – prueba ñ")
-    press(engineer, "registry_confirm")
+    confirm(engineer, "Mejor en melanoma – prueba ñ")
     expect(engineer.at("registry_outcome_done")).to_contain_text(
         texts("registry.outcome.done", version=2)
     )
@@ -54,6 +62,9 @@ def test_an_engineer_promotes_a_version_and_rolls_back(engineer: Visitor) -> Non
     press(engineer, "registry_outcome_close")
     press(engineer, "registry_rollback")
     press(engineer, "registry_confirm")
+    engineer.sees(texts("registry.outcome.no_reason"))
+    assert shop.in_production() == 2
+    confirm(engineer, "zurück")
     expect(engineer.at("registry_outcome_done")).to_be_visible()
     assert shop.in_production() == 1
     engineer.sees(texts("frame.badge.serves", version=1))
@@ -70,7 +81,7 @@ def test_a_change_that_is_called_off_changes_nothing(engineer: Visitor) -> None:
 def test_a_version_that_fails_a_gate_is_refused_and_its_gates_are_named(engineer: Visitor) -> None:
     look_at(engineer, FAILED)
     press(engineer, "registry_promote")
-    press(engineer, "registry_confirm")
+    confirm(engineer, "in spite of all")
     dialog = engineer.page.get_by_role("dialog")
     expect(dialog).to_contain_text(engineer.texts("registry.outcome.refused"))
     expect(dialog.locator(".sl-rg-reasons li").first).to_be_visible()

@@ -52,8 +52,15 @@ def shelf(
         }.items():  # fmt: skip
             contract = small_world.bundle.contract.model_copy(update={"code_version": f"{number}"})
             bundle = small_world.bundle.with_contract(contract, folder / f"bundle {number}")
-            summary = small_report.summary.model_copy(update={"bundle_hash": bundle.bundle_hash})
-            report = replace(small_report, summary=summary)
+            decided = bundle.with_decisions(
+                small_report.summary.decisions,
+                small_report.bundle_files,
+                folder / f"decided {number}" / "bundle",
+            )
+            hashes = {
+                "bundle_hash": bundle.bundle_hash, "decided_bundle_hash": decided.bundle_hash,
+            }  # fmt: skip
+            report = replace(small_report, summary=small_report.summary.model_copy(update=hashes))
             if number == WORSE:
                 report = _guessing(report)
             run = tracking.continued_run("tests", f"run {number}", {}, folder / "files")
