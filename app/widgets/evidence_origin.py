@@ -114,7 +114,11 @@ def _change(desk: Desk, found: Evidence) -> None:
         return
     recorded = change.recorded.change
     key = f"evidence.change.{recorded.kind}"
-    before = texts("evidence.change.nothing") if recorded.before is None else str(recorded.before)
+    before = (
+        texts("registry.nothing")
+        if recorded.before is None
+        else texts("registry.the_version", version=recorded.before)
+    )
     st.html(
         facts(
             texts("evidence.change.caption"),

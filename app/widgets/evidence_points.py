@@ -7,7 +7,7 @@ import streamlit as st
 from app.clinic.evidence_values import REFERRAL, PointValues, point_values
 from app.clinic.measured import Evidence
 from app.desk import Desk
-from app.widgets import evidence_charts
+from app.widgets import evidence_predictive_chart
 from app.widgets.evidence_tables import table
 from app.widgets.evidence_words import ends, share
 from app.widgets.operating_point import choose_point, point_name
@@ -19,6 +19,8 @@ _STEPS: tuple[float, ...] = (
     0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 7.5, 10, 12.5, 15, 20, 25, 30, 40, 50,
 )  # fmt: skip
 _FIRST = 3.0
+# What two decimals of a per cent round to 0.
+_NOTHING = 0.00005
 _PREVALENCE = "evidence_prevalence"
 
 
@@ -97,10 +99,10 @@ def _prevalence(desk: Desk, found: Evidence) -> None:
             + _figure(texts, texts("evidence.npv.name"), row.npv, 2)
             + "</ul>"
         )
-        st.markdown(_referral(texts, one, row.ppv.value, prevalence))
+        st.markdown(referral(texts, one, row.ppv.value, prevalence))
     with right:
         st.altair_chart(
-            evidence_charts.predictive(texts, one, prevalence), key="evidence_predictive"
+            evidence_predictive_chart.predictive(texts, one, prevalence), key="evidence_predictive"
         )
     shown = sorted({0.005, 0.01, 0.03, 0.1, 0.2, prevalence})
     st.html(
@@ -147,11 +149,13 @@ def _row(texts: Texts, one: PointValues, prevalence: float) -> list[str]:
     ]
 
 
-def _referral(texts: Texts, one: PointValues, ppv: float | None, prevalence: float) -> str:
+def referral(texts: Texts, one: PointValues, ppv: float | None, prevalence: float) -> str:
     """Where a flag reaches the predictive value from which NICE refers."""
     needed = one.prevalence_for(REFERRAL)
     if needed is None or ppv is None:
         return texts("evidence.referral.never", share=texts.percent(REFERRAL))
+    if needed < _NOTHING:
+        return texts("evidence.referral.always", share=texts.percent(REFERRAL))
     side = "above" if ppv >= REFERRAL else "below"
     return texts(
         f"evidence.referral.{side}",

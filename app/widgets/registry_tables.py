@@ -27,7 +27,7 @@ def versions(texts: Texts, models: Models) -> str:
         texts("registry.versions.caption"),
         heads,
         rows,
-        words=(0, 1, 2, 8, 9, 10, 11),
+        words=(1, 2, 8, 9, 10, 11),
         marked=marked,
     )
 
@@ -117,7 +117,7 @@ def changes(texts: Texts, records: tuple[Recorded, ...]) -> str:
             ]
             for one in reversed(records)
         ],
-        words=(0, 1, 2, 3, 4, 5),
+        words=(1, 2, 3, 4, 5),
     )
 
 

@@ -1,6 +1,7 @@
 """The page of evidence: every section in both languages, and what it says where there is none."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,19 @@ from streamlit.testing.v1 import AppTest
 
 from app.clinic import measured
 from app.clinic.evidence_pictures import for_the_web
+from app.clinic.evidence_values import REFERRAL, point_values
 from app.clinic.measured import Evidence, WhyNot
 from app.desk import Desk
 from app.model_store import Served
 from app.views import evidence
+from app.widgets import evidence_points
 from app.widgets.evidence_origin import shown_card
+from skin_lesion.evaluation.figures import Estimate
 from skin_lesion.evaluation.report import EvaluationReport, sample_of_test
 from skin_lesion.registry import RegisteredVersion
 from skin_lesion.registry.recorded import RecordedEvidence
 from skin_lesion.settings import DashboardConfig
-from skin_lesion.texts import LANGUAGES, Language
+from skin_lesion.texts import LANGUAGES, Language, Texts
 from tests.app.dashboard.desk_of_ones_own import desk_of, html_of, saying
 
 SECTIONS = ("summary", "points", "classes", "belief", "groups", "failures", "origin", "card")
@@ -137,6 +141,25 @@ def test_another_prevalence_changes_what_a_flag_means(
     after = said(page)
     assert before != after
     assert "50\u00a0%" in after
+
+
+def test_the_referral_point_is_told_in_words_wherever_it_lies(
+    small_report: EvaluationReport,
+) -> None:
+    summary, texts = small_report.summary, Texts("en")
+    sample = sample_of_test(small_report.predictions)
+    points = point_values(sample, summary.evidence.operating_points, count=20, seed=1)
+    one = next(iter(points.values()))
+    needed = one.prevalence_for(REFERRAL)
+    assert needed is not None
+    for prevalence, words in ((0.5, "at least 3\u00a0%"), (needed / 2, "below a PPV of 3\u00a0%")):
+        ppv = one.at(prevalence).ppv.value
+        assert words in evidence_points.referral(texts, one, ppv, prevalence)
+    sure = replace(
+        one,
+        figures=one.figures.model_copy(update={"lesion_specificity": Estimate(value=1.0)}),
+    )
+    assert "At any prevalence" in evidence_points.referral(texts, sure, 1.0, 0.03)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
