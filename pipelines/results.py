@@ -61,6 +61,8 @@ def describe_last_run(tracking_uri: str) -> str:
             *(f"  {name:<18} {path}" for name, path in _pages(artifacts)),
             f"  {'runs and models':<18} mlflow ui --backend-store-uri {tracking_uri}",
             f"  {'pipeline':<18} zenml login --local",
+            f"  {'production':<18} skin-lesion promote {version['version']} --reason '…'",
+            f"  {'dashboard':<18} skin-lesion dashboard   (reads pictures by what is in production)",
         ]
     )
 
