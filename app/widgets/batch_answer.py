@@ -44,7 +44,8 @@ def single(desk: Desk, each: BatchRow, point: OperatingPoint | None) -> None:
                 return
             points = decisions.operating_points if decisions else ()
             st.html(risk_panel(texts, prediction, each.risk, points))
-            st.html(verdict_panel(texts, each.risk, point, point_figures(reading, point)))
+            own = _own(reading, point)
+            st.html(verdict_panel(texts, each.risk, own, point_figures(reading, own)))
             st.html(confidence_line(texts, prediction, decisions.confidence if decisions else None))
             sets = decisions.prediction_sets if decisions else None
             st.html(probabilities_chart(texts, prediction, sets))
@@ -84,6 +85,13 @@ def _picture(texts: Texts, reading: PictureReading) -> None:
         f'<img class="sl-batch-picture" alt="{escape(alt)}" '
         f'src="{data_uri(reading.shown.jpeg, "jpeg")}">'
     )
+
+
+def _own(reading: PictureReading, point: OperatingPoint | None) -> OperatingPoint | None:
+    """The operating point of that name of the model that read; another model's threshold is another."""
+    decisions = reading.served.contract.decisions
+    points = decisions.operating_points if decisions and point else ()
+    return next((each for each in points if point and each.name == point.name), None)
 
 
 def _by(texts: Texts, reading: PictureReading) -> str:

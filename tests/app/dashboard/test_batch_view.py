@@ -256,3 +256,28 @@ def test_only_clinicians_read_and_without_a_model_nobody_does(tmp_path: Path) ->
     assert page.info[0].value == Texts("en")("read.not_clinician")
     assert not page.get("file_uploader")
     assert not opened(desk_of(tmp_path, None)).get("file_uploader")
+
+
+def test_a_picture_is_judged_by_the_threshold_of_the_model_that_read_it(tmp_path: Path) -> None:
+    """After a promotion the page's point is the newer model's, at another threshold."""
+    newer = MELANOMA_POINT.model_copy(update={"threshold": 0.6})
+    reading = made_reading("a.jpg", mel=0.3)
+    desk = desk_of(tmp_path, made_served())
+    page = AppTest.from_function(
+        _answer, kwargs={"desk": desk, "rows": [row(reading)], "point": newer}, default_timeout=30
+    ).run()
+    texts, html = Texts("en"), html_of(page)
+    assert "sl-verdict sl-positive" in html
+    assert texts.percent(MELANOMA_POINT.threshold, 1) in html
+    assert texts.percent(newer.threshold, 1) not in html
+
+
+def test_no_verdict_is_given_at_a_point_that_the_model_did_not_have(tmp_path: Path) -> None:
+    other = MELANOMA_POINT.model_copy(update={"name": "melanoma_sensitivity_80"})
+    desk = desk_of(tmp_path, made_served())
+    page = AppTest.from_function(
+        _answer,
+        kwargs={"desk": desk, "rows": [row(made_reading("a.jpg", mel=0.3))], "point": other},
+        default_timeout=30,
+    ).run()
+    assert Texts("en")("answer.point.none") in html_of(page)
