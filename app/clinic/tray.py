@@ -21,7 +21,7 @@ from app.model_store import Served
 from skin_lesion.audit import AuditLog
 from skin_lesion.settings import DashboardConfig
 
-WhyRefused = Literal["too_large", "too_many"]
+WhyRefused = Literal["too_large", "too_many", "too_much"]
 _THUMBNAIL_QUALITY = 80
 
 
@@ -142,13 +142,18 @@ class Tray:
         """Let files wait to be read; what is too large or too much is refused, and said to be."""
         with self._lock:
             self.refused = []
+            held = sum(len(each.data) for each in self._waiting)
             for file in files:
                 if len(file.data) > self._config.max_file_bytes:
                     self.refused.append(Refused(file.name, "too_large"))
                 elif self.waiting >= self._config.tray_pictures:
                     self.refused.append(Refused(file.name, "too_many"))
+                elif self._waiting and held + len(file.data) > self._config.tray_bytes:
+                    # Read and thrown out at once for room, it would be missing without a word.
+                    self.refused.append(Refused(file.name, "too_much"))
                 else:
                     self._waiting.append(file)
+                    held += len(file.data)
 
     def read(self, served: Served, user: User, audit: AuditLog | None) -> None:
         """Read what waits; the first of it is shown.

@@ -151,6 +151,18 @@ def test_the_oldest_pictures_make_room_but_never_the_one_that_is_shown(
     assert alone.chosen is not None
 
 
+def test_what_was_read_together_is_never_thrown_out_at_once(tmp_path: Path) -> None:
+    config = DashboardConfig(tray_bytes=3 * len(picture(1)))
+    desk, tray = desk_of(tmp_path, saying(), config=config), Tray(config)
+    read(tray, desk, 1, 2, 3, 4, 5)
+    assert [each.reading.name for each in tray.pictures] == ["1.jpg", "2.jpg", "3.jpg"]
+    assert [(one.name, one.why) for one in tray.refused] == [
+        ("4.jpg", "too_much"),
+        ("5.jpg", "too_much"),
+    ]
+    assert rows(desk) == 3  # of what was not read nothing is written down
+
+
 def test_a_removed_picture_gives_way_to_its_neighbour(desk: Desk) -> None:
     tray = Tray(desk.config)
     read(tray, desk, 1, 2, 3)
