@@ -10,12 +10,12 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from html import escape
-from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import streamlit
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -167,9 +167,8 @@ def _follow_login(scope: Scope, headers: Headers, answer: MutableHeaders) -> Non
     Streamlit sends users back to the bare page, whatever came of it.
     """
     if scope["path"].endswith(_LOGIN):
-        asked = parse_qs(urlsplit(headers.get("referer", "")).query)
-        chosen = asked.get(shared.LANGUAGE_PARAMETER, [""])[0]
-        if chosen in LANGUAGES:
+        chosen = _asked_language(headers.get("referer", ""))
+        if chosen is not None:
             answer.append(
                 "Set-Cookie",
                 f"{_LANGUAGE_COOKIE}={chosen}; Max-Age={_LANGUAGE_SECONDS}; Path=/; HttpOnly; "
@@ -179,14 +178,25 @@ def _follow_login(scope: Scope, headers: Headers, answer: MutableHeaders) -> Non
         said = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         cookies = answer.getlist("set-cookie")
         entered = any(c.startswith(_USER_COOKIE) and "max-age=0" not in c.lower() for c in cookies)
-        marks = {}
-        cookie = SimpleCookie(headers.get("cookie", "")).get(_LANGUAGE_COOKIE)
-        if cookie is not None and cookie.value in LANGUAGES:
-            marks[shared.LANGUAGE_PARAMETER] = cookie.value
+        marks: dict[str, str] = {}
+        # One by one as the server does it: others on this host may have cookies of any name.
+        language = cookie_parser(headers.get("cookie", "")).get(_LANGUAGE_COOKIE)
+        if language in LANGUAGES:
+            marks[shared.LANGUAGE_PARAMETER] = language
         if not entered and said.keys() & {"error", "code"}:
             marks[LOGIN_PARAMETER] = LOGIN_FAILED
         if marks:
             answer["Location"] = f"{answer['location']}?{urlencode(marks)}"
+
+
+def _asked_language(address: str) -> Language | None:
+    """The language that the address of a page asks for; None where it asks for none of ours."""
+    try:
+        asked = parse_qs(urlsplit(address).query)
+    except ValueError:  # whoever sends it may call anything an address
+        return None
+    chosen = asked.get(shared.LANGUAGE_PARAMETER, [""])[0]
+    return next((language for language in LANGUAGES if language == chosen), None)
 
 
 def _language(accepted: str) -> Language:

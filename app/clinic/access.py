@@ -132,11 +132,13 @@ def is_foreign(headers: Mapping[str, str], allowed: Collection[str] = ()) -> boo
         allowed: Origins that may.
     """
     origin = headers.get("origin")
-    return (
-        origin is not None
-        and origin not in allowed
-        and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
-    )
+    if origin is None or origin in allowed:
+        return False
+    try:
+        place = urlsplit(origin).netloc
+    except ValueError:  # no address at all
+        return True
+    return place.lower() != headers.get("host", "").lower()
 
 
 def _text(section: Mapping[str, Any], key: str, path: str = "auth") -> str:

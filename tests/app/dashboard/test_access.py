@@ -110,4 +110,5 @@ def test_the_page_of_another_site_is_found_out() -> None:
     assert not is_foreign({"host": "a.example"})
     assert is_foreign(own | {"origin": "http://evil.example"})
     assert is_foreign(own | {"origin": "null"})
+    assert is_foreign(own | {"origin": "http://[::1"})
     assert not is_foreign(own | {"origin": "http://b.example"}, ["http://b.example"])

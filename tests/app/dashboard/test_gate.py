@@ -196,3 +196,17 @@ def test_only_a_language_of_ours_is_remembered(ask: Ask, language: str) -> None:
     answer: Any = ask(LOGIN).get("/auth/login", headers={"referer": f"{LOCAL}/?lang={language}"})
     cookies = answer.headers.get_list("set-cookie")
     assert not cookies or (language.startswith("es&") and "sl_language=es;" in cookies[0])
+
+
+@pytest.mark.parametrize("name", ["a/b", "a(b)", "{x}", ""])
+def test_cookies_of_others_on_this_host_disturb_no_log_in(ask: Ask, name: str) -> None:
+    headers = {"cookie": f"{name}=1; sl_language=es; a[b]=2"}
+    answer = ask(LOGIN).get("/oauth2callback?code=good", headers=headers)
+    assert answer.headers["location"] == "/?lang=es"
+
+
+@pytest.mark.parametrize("header", ["referer", "origin", "cookie"])
+def test_headers_that_are_nonsense_break_nothing(ask: Ask, header: str) -> None:
+    for path in ("/", "/auth/login", "/oauth2callback?code=good"):
+        answer = ask(LOGIN).get(path, headers={header: "http://[::1"})
+        assert answer.status_code in (200, 302, 403)
