@@ -48,7 +48,7 @@ def user_of(claims: Mapping[str, Any], config: DashboardConfig) -> User:
     Raises:
         ValueError: They name nobody.
     """
-    name = next((claims[key] for key in config.user_claims if claims.get(key)), None)
+    name = next((found for key in config.user_claims if (found := _named(claims, key))), None)
     if not isinstance(name, str) or not name.isprintable() or len(name) > _LONGEST_NAME:
         raise ValueError(
             f"the log-in names nobody; expected one of the claims {', '.join(config.user_claims)}"
@@ -57,6 +57,14 @@ def user_of(claims: Mapping[str, Any], config: DashboardConfig) -> User:
     held = [found] if isinstance(found, str) else found if isinstance(found, list | tuple) else []
     wanted = {"clinician": config.clinician_role, "engineer": config.engineer_role}
     return User(name, frozenset(role for role in ROLES if wanted[role] in held))
+
+
+def _named(claims: Mapping[str, Any], key: str) -> Any:
+    """What a claim calls the user; None where it is not there, or could be somebody else's name."""
+    # Where people may write any address into their account, the provider says that nobody checked it.
+    if key == "email" and claims.get("email_verified", True) not in (True, "true"):
+        return None
+    return claims.get(key)
 
 
 def claim(claims: Mapping[str, Any], path: str) -> Any:

@@ -1,9 +1,14 @@
 """The clinicians' dashboard."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from skin_lesion.settings.base import Settings
 from skin_lesion.settings.serving import ModelStoreConfig
+
+# Of a role or a claim: an empty one would fit what is empty in a token.
+Name = Annotated[str, Field(min_length=1)]
 
 
 class DashboardConfig(Settings):
@@ -15,8 +20,10 @@ class DashboardConfig(Settings):
         keep_pictures: Folder for the pictures that were read; None keeps none of them.
         insecure: Whether it may be reached from other machines although nobody has to log in.
         log_in: Whether it must not be used without a log-in, whatever becomes of Streamlit's secrets.
-        log_in_hours: How long after their log-in users have to log in again.
-        user_claims: Claims of a log-in that may name the user; the first that is there counts.
+        log_in_hours: How long after their log-in users have to log in again; Streamlit's cookie lasts
+            for 720.
+        user_claims: Claims of a log-in that may name the user; the first that is there counts, but
+            `email` only where the provider does not say that nobody checked it.
         role_claim: Claim that names one role, or a list of them; dots lead into claims that hold
             claims, as in `realm_access.roles`.
         clinician_role: Role of those who may read pictures.
@@ -47,13 +54,13 @@ class DashboardConfig(Settings):
     keep_pictures: str | None = None
     insecure: bool = False
     log_in: bool = False
-    log_in_hours: float = Field(default=12.0, gt=0.0)
-    user_claims: tuple[str, ...] = Field(
+    log_in_hours: float = Field(default=12.0, gt=0.0, le=720.0)
+    user_claims: tuple[Name, ...] = Field(
         default=("email", "preferred_username", "sub"), min_length=1
     )
-    role_claim: str = "roles"
-    clinician_role: str = "clinician"
-    engineer_role: str = "engineer"
+    role_claim: Name = "roles"
+    clinician_role: Name = "clinician"
+    engineer_role: Name = "engineer"
     max_file_bytes: int = Field(default=16 * 2**20, ge=1)
     max_files: int = Field(default=200, ge=1)
     shown_side: int = Field(default=1024, ge=64)

@@ -15,6 +15,13 @@ def test_the_first_claim_that_is_there_names_the_user() -> None:
     assert user_of({"sub": "42"}, CONFIG).name == "42"
 
 
+@pytest.mark.parametrize("verified", [False, "false", None, 0, ""])
+def test_an_address_that_nobody_checked_names_nobody(verified: object) -> None:
+    claims = {"sub": "42", "email": "dr.perez@hospital.example", "email_verified": verified}
+    assert user_of(claims, CONFIG).name == "42"
+    assert user_of({**claims, "email_verified": True}, CONFIG).name == "dr.perez@hospital.example"
+
+
 @pytest.mark.parametrize("name", [None, "", 42, "a\nb", "x" * 201, "\u202eevil", ["a"]])
 def test_a_log_in_that_names_nobody_is_refused(name: object) -> None:
     with pytest.raises(ValueError, match="names nobody"):
@@ -63,6 +70,20 @@ def test_a_log_in_lasts_for_so_many_hours_from_when_it_was_made() -> None:
     for iat in (None, "now", True, [1000]):
         with pytest.raises(ValueError, match="iat"):
             logged_in_until({"iat": iat}, config)
+
+
+@pytest.mark.parametrize("said", ["role_claim", "clinician_role", "engineer_role", "user_claims"])
+def test_an_empty_name_of_a_role_or_claim_is_refused(said: str) -> None:
+    # A variable of a shell that was never set would make engineers of those whose role is empty.
+    with pytest.raises(ValueError, match=said):
+        DashboardConfig.model_validate({said: [""] if said == "user_claims" else ""})
+
+
+@pytest.mark.parametrize("hours", [0, -1, 721, float("inf"), float("nan")])
+def test_a_log_in_lasts_no_longer_than_streamlit_keeps_it(hours: float) -> None:
+    with pytest.raises(ValueError, match="log_in_hours"):
+        DashboardConfig(log_in_hours=hours)
+    assert DashboardConfig(log_in_hours=720).log_in_hours == 720
 
 
 def test_who_comes_in_unknown_from_elsewhere_may_not_say_which_model_answers() -> None:
