@@ -166,7 +166,8 @@ def _wait_until_healthy(dashboard: Dashboard) -> None:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and dashboard.process.poll() is None:
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{dashboard.address}/_stcore/health", timeout=5).status_code == 200:
+            # One that answers nobody says 403, and is up as well.
+            if httpx.get(f"{dashboard.address}/_stcore/health", timeout=5).status_code < 500:
                 return
         time.sleep(0.1)
     tail = "\n".join(dashboard.log.read_text(errors="replace").splitlines()[-_TAIL:])

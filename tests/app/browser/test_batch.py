@@ -19,7 +19,7 @@ ASSESSED = 14
 @pytest.fixture
 def files(album: Album) -> list[File]:
     lesions = [album.lesion(number) for number in range(ASSESSED - 2)]
-    same = [album.lesion(20, "back_1.jpg"), album.lesion(21, "back_2.jpg")]
+    same = [album.lesion(20, "pat7_back-1.jpg"), album.lesion(21, "pat7_back-2.jpg")]
     return [*lesions, *same, album.black(), album.text()]
 
 
@@ -63,7 +63,7 @@ def test_pictures_of_one_lesion_are_combined_by_a_rule_that_is_stated(
     person = enter().go("batch").give(*files)
     counted(person, ASSESSED)
     options = person.options("batch_proposal")
-    [proposal] = [option for option in options if "back_1.jpg" in option]
+    [proposal] = [option for option in options if "pat7_back-1.jpg" in option]
     person.page.get_by_role("option", name=proposal, exact=True).click()
     person.settle()
     lesion = person.at("batch_lesion")
