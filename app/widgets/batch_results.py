@@ -11,11 +11,13 @@ from app.clinic.batch_table import Batch, BatchRow, to_csv
 from app.clinic.layers import data_uri
 from app.clinic.report_content import plain
 from app.desk import Desk
+from app.widgets.download import kept
 from skin_lesion.decisions import OperatingPoint
 from skin_lesion.labels import LABELS
 from skin_lesion.texts import Texts
 
 _SHOWN = ("all", "suspicious", "below")
+_SHARES = ("malignant", "melanoma")
 _ROW_HEIGHT = 64
 _HEAD_HEIGHT = 36
 _MOST_ROWS_IN_VIEW = 8
@@ -92,10 +94,11 @@ def tools(texts: Texts, batch: Batch) -> None:
     """Draw what can be done with the whole table."""
     rows = batch.rows
     count = texts.number(len(rows))
+    name = f"{texts('batch.csv_file')}.csv"
     st.download_button(
         texts("batch.csv", count=count),
-        lambda: to_csv(rows),
-        file_name=f"{texts('batch.csv_file')}.csv",
+        kept(lambda: to_csv(rows), "text/csv", name),
+        file_name=name,
         mime="text/csv",
         key="batch_csv",
         icon=":material/download:",
@@ -177,12 +180,10 @@ def _table(
         "malignant": st.column_config.NumberColumn(
             texts("batch.column.malignant"),
             help=texts("batch.column.help.malignant"),
-            format="percent",
         ),
         "melanoma": st.column_config.NumberColumn(
             texts("batch.column.melanoma"),
             help=texts("batch.column.help.melanoma"),
-            format="percent",
         ),
         "verdict": st.column_config.TextColumn(
             texts("batch.column.verdict"), help=texts("batch.column.help.verdict")
@@ -201,8 +202,10 @@ def _table(
         if name not in kinds:
             kinds[name] = st.column_config.TextColumn(texts(f"batch.column.{name}"))
     in_view = min(len(rows), _MOST_ROWS_IN_VIEW)
+    # Sorted by what they are, written as the language writes them.
+    shares: dict[Any, Any] = {name: texts.probability for name in _SHARES if name in table.columns}
     state = st.dataframe(
-        table,
+        table.style.format(shares),
         hide_index=True,
         column_config=kinds,
         row_height=_ROW_HEIGHT,

@@ -6,9 +6,10 @@ from collections.abc import Callable
 import streamlit as st
 
 from app.clinic.readings import PictureReading
-from app.clinic.report import report_content, report_html, report_pdf
+from app.clinic.report import ReportContent, report_content, report_html, report_pdf
 from app.desk import Desk
 from app.widgets.answer import point_figures
+from app.widgets.download import kept
 from app.widgets.operating_point import current_point
 
 log = logging.getLogger(__name__)
@@ -29,8 +30,8 @@ def report_buttons(desk: Desk, reading: PictureReading, label: str | None) -> No
     point = current_point(reading.served.contract)
     figures = point_figures(reading, point)
 
-    def made(draw: Callable[..., str | bytes]) -> Callable[[], str | bytes]:
-        def make() -> str | bytes:
+    def made(draw: Callable[[ReportContent], bytes]) -> Callable[[], bytes]:
+        def make() -> bytes:
             try:
                 return draw(
                     report_content(
@@ -38,7 +39,7 @@ def report_buttons(desk: Desk, reading: PictureReading, label: str | None) -> No
                     )
                 )
             except Exception:
-                # It runs in a thread of the server, which would say what went wrong to the user.
+                # It runs in a thread of the server, which tells the user that there is no file.
                 log.exception("the report of reading %s could not be made", reading.audit_id)
                 raise
 
@@ -47,7 +48,7 @@ def report_buttons(desk: Desk, reading: PictureReading, label: str | None) -> No
     with st.container(horizontal=True, key="read_report"):
         st.download_button(
             texts("answer.report.html"),
-            made(report_html),
+            kept(made(_page), "text/html", f"{name}.html"),
             file_name=f"{name}.html",
             mime="text/html",
             key="read_report_html",
@@ -56,10 +57,14 @@ def report_buttons(desk: Desk, reading: PictureReading, label: str | None) -> No
         )
         st.download_button(
             texts("answer.report.pdf"),
-            made(report_pdf),
+            kept(made(report_pdf), "application/pdf", f"{name}.pdf"),
             file_name=f"{name}.pdf",
             mime="application/pdf",
             key="read_report_pdf",
             icon=":material/picture_as_pdf:",
             on_click="ignore",
         )
+
+
+def _page(content: ReportContent) -> bytes:
+    return report_html(content).encode("utf-8")
