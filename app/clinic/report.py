@@ -138,7 +138,7 @@ def _differential(reading: PictureReading, texts: Texts) -> Iterator[ClassLine]:
             kind=texts("answer.chart.malignant" if malignant else "answer.chart.benign"),
             malignant=malignant,
             code=MEDICAL_CODES[label].icd10,
-            probability=texts.percent(probabilities[label], 1),
+            probability=texts.probability(probabilities[label]),
             share=probabilities[label],
             in_set=label in inside,
         )
@@ -163,8 +163,8 @@ def _judgement(
         texts(f"answer.risk.level.{level}"),
         texts(f"answer.risk.meaning.{level}"),
     )
-    yield Line(texts("report.malignant"), texts.percent(risk.malignant, 1))
-    yield Line(texts("report.melanoma"), texts.percent(risk.melanoma, 1))
+    yield Line(texts("report.malignant"), texts.probability(risk.malignant))
+    yield Line(texts("report.melanoma"), texts.probability(risk.melanoma))
     if point is None or prediction.verdicts is None or point.name not in prediction.verdicts:
         yield Line(texts("report.verdict"), texts("report.no_point"))
         return
@@ -182,8 +182,10 @@ def _judgement(
         texts(
             "report.verdict_at",
             verdict=texts("answer.point.positive" if suspicious else "answer.point.negative"),
-            score=texts.percent(risk.melanoma if point.target == "melanoma" else risk.malignant, 1),
-            threshold=texts.percent(point.threshold, 1),
+            score=texts.probability(
+                risk.melanoma if point.target == "melanoma" else risk.malignant
+            ),
+            threshold=texts.probability(point.threshold),
         ),
         "" if suspicious else texts("answer.point.negative_meaning"),
     )

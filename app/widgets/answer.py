@@ -58,11 +58,11 @@ def risk_panel(
         texts(
             "answer.risk.part",
             name=texts(f"classes.{label}.short"),
-            share=texts.percent(shares[label], 1),
+            share=texts.probability(shares[label]),
         )
         for label in sorted(MALIGNANT, key=lambda one: -shares[one])
     )
-    total = texts.percent(risk.malignant, 1)
+    total = texts.probability(risk.malignant)
     name = texts(f"answer.risk.level.{level}")
     crossed = texts("answer.risk.crossed", count=len(risk.crossed), all=risk.points)
     return (
@@ -91,8 +91,8 @@ def verdict_panel(
     at = texts(
         "answer.point.at",
         target=texts(f"answer.point.score_{point.target}"),
-        score=texts.percent(score, 1),
-        threshold=texts.percent(point.threshold, 1),
+        score=texts.probability(score),
+        threshold=texts.probability(point.threshold),
     )
     notes = [] if positive else [texts("answer.point.negative_meaning")]
     notes.append(_measured(texts, point, figures))
@@ -128,7 +128,7 @@ def confidence_line(texts: Texts, prediction: Prediction, cutoffs: ConfidenceCut
         f"{escape(texts(f'answer.confidence.level.{band}'))}. "
         f"{escape(texts(f'answer.confidence.{band}'))} "
         f'<strong class="sl-{kind}-name">{escape(texts(f"classes.{label}.name"))}</strong> '
-        f"({escape(texts.percent(prediction.probabilities[label], 1))}, "
+        f"({escape(texts.probability(prediction.probabilities[label]))}, "
         f"{escape(texts(f'answer.chart.{kind}'))}).</p>"
         f'<p class="sl-quiet">{escape(" ".join(notes))}</p></div></div>'
     )

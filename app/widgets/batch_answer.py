@@ -111,7 +111,7 @@ def _cards(
         shown, name = each.reading.shown, plain(each.reading.name)
         alt = escape(texts("batch.single.alt", name=name))
         picture = f'<img alt="{alt}" src="{data_uri(shown.jpeg, "jpeg")}">' if shown else ""
-        said = "–" if each.risk is None else texts.percent(each.risk.malignant, 1)
+        said = "–" if each.risk is None else texts.probability(each.risk.malignant)
         flag = each.suspicious(point) if id(each.reading) in counted else None
         mark = "" if flag is None else flag_shape(raised=flag)
         word = (
@@ -163,10 +163,10 @@ def _risk(texts: Texts, combined: Lesion) -> str:
     shares = combined.probabilities or {}
     mean = texts(
         "batch.lesion.mean",
-        malignant=texts.percent(combined.malignant_probability or 0.0, 1),
-        melanoma=texts.percent(shares["mel"], 1),
-        low=texts.percent(min(risk.malignant for risk in risks), 1),
-        high=texts.percent(max(risk.malignant for risk in risks), 1),
+        malignant=texts.probability(combined.malignant_probability or 0.0),
+        melanoma=texts.probability(shares["mel"]),
+        low=texts.probability(min(risk.malignant for risk in risks)),
+        high=texts.probability(max(risk.malignant for risk in risks)),
     )
     confidence = texts(
         "batch.lesion.confidence",

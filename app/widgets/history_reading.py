@@ -43,10 +43,10 @@ def _answer(desk: Desk, reading: Reading) -> None:
         f"<li{' data-malignant' if label in MALIGNANT else ''}>"
         f"<span>{escape(texts(f'classes.{label}.name'))}</span>"
         f'<span class="sl-history-bar" aria-hidden="true"><i style="width:{100 * share:.1f}%"></i></span>'
-        f"<span>{texts.percent(share, 1)}</span></li>"
+        f"<span>{escape(texts.probability(share))}</span></li>"
         for label, share in ranked(reading)
     )
-    together = texts.percent(malignant_probability(reading) or 0.0, 1)
+    together = escape(texts.probability(malignant_probability(reading) or 0.0))
     st.html(
         f'<ul class="sl-history-bars">{bars}</ul>'
         f'<p class="sl-history-sum">{texts("history.reading.malignant")}: '

@@ -46,7 +46,7 @@ def readings_table(texts: Texts, readings: Sequence[Reading]) -> Reading | None:
     frame = pd.DataFrame(rows, columns=list(_WIDTHS))
 
     def percent(share: Any) -> str:
-        return texts.percent(share, 1)
+        return texts.probability(share)
 
     # Sorted by what they are, written as the language writes them.
     styled = frame.style.format({"probability": percent, "malignant": percent}, na_rep=_NONE)
@@ -107,7 +107,7 @@ def _columns(texts: Texts) -> dict[str, Any]:
 def _row(texts: Texts, reading: Reading) -> dict[str, object]:
     classes, row, said = ranked(reading), reading.row, said_of(reading)
     others = " · ".join(
-        f"{texts(f'classes.{label}.short')} {texts.percent(share)}"
+        f"{texts(f'classes.{label}.short')} {texts.probability(share)}"
         for label, share in classes[1 : 1 + _NEXT]
     )
     verdicts = row.verdicts

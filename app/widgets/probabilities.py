@@ -55,7 +55,7 @@ def _rows(texts: Texts, prediction: Prediction) -> Iterator[_Row]:
         yield _Row(
             texts(f"classes.{label}.name"),
             share,
-            texts.percent(share, 1),
+            texts.probability(share),
             label in MALIGNANT,
             label in inside,
         )

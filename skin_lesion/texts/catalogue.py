@@ -12,6 +12,8 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 _FOLDER = Path(__file__).parent
 _NBSP = "\u00a0"
+# The smallest probability that is written as a figure.
+_LEAST = 0.001
 # Of numbers and dates: day before month, and 24 hours, as the world outside the United States writes.
 _LOCALES: Mapping[Language, str] = {"en": "en_GB", "es": "es"}
 
@@ -102,6 +104,18 @@ class Texts:
 
         pattern = "#,##0" + ("." + "0" * digits if digits else "") + f"{_NBSP}%"
         return format_percent(share, format=pattern, locale=_LOCALES[self.language])
+
+    def probability(self, share: float) -> str:
+        """What a model holds probable, from 0 to 1, in per cent with one decimal.
+
+        A model rules nothing out and proves nothing: what would be rounded to 0 or to 100 % is written
+        as less than 0.1 %, and as more than 99.9 %.
+        """
+        if share < _LEAST / 2:
+            return f"<{_NBSP}{self.percent(_LEAST, 1)}"
+        if share > 1 - _LEAST / 2:
+            return f">{_NBSP}{self.percent(1 - _LEAST, 1)}"
+        return self.percent(share, 1)
 
     def date(self, moment: datetime, *, time: bool = True, zone: bool = False) -> str:
         """A moment as the language writes it, in the reader's zone.

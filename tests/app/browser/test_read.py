@@ -85,11 +85,11 @@ def test_the_answer_has_seven_classes_risk_verdict_and_confidence_in_words(
     texts, read = person.texts, person.reads()
     assert said.probabilities is not None
     for label in LABELS:
-        shown = texts.percent(said.probabilities[label], 1).replace("\u00a0", " ")
+        shown = texts.probability(said.probabilities[label]).replace("\u00a0", " ")
         assert texts(f"classes.{label}.name") in read
         assert shown in read, label
     assert said.malignant_probability is not None
-    total = texts.percent(said.malignant_probability, 1).replace("\u00a0", " ")
+    total = texts.probability(said.malignant_probability).replace("\u00a0", " ")
     risk = " ".join(person.at("read_risk").inner_text().split())
     assert total in risk
     assert texts("answer.risk.title") in risk

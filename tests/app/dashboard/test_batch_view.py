@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -281,3 +282,16 @@ def test_no_verdict_is_given_at_a_point_that_the_model_did_not_have(tmp_path: Pa
         default_timeout=30,
     ).run()
     assert Texts("en")("answer.point.none") in html_of(page)
+
+
+def test_shares_are_written_as_the_language_writes_them_and_never_as_certain(
+    tmp_path: Path,
+) -> None:
+    """In the table as everywhere else; the browser would write them in its own way."""
+    desk = desk_of(tmp_path, saying(mel=0.99999), language="es")
+    page = give(opened(desk), "a.jpg")
+    shown = pa.ipc.open_stream(
+        page.dataframe[-1].proto.arrow_data.styler.display_values
+    ).read_pandas()
+    assert shown["malignant"].tolist() == shown["melanoma"].tolist() == [">\u00a099,9\u00a0%"]
+    assert table(page)[0]["malignant"] == pytest.approx(0.99999)  # by which it is sorted

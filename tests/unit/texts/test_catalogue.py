@@ -210,3 +210,19 @@ def test_a_moment_says_its_zone_where_it_is_asked_to(zone: str | None, said: str
 )
 def test_a_zone_that_is_none_counts_as_utc(zone: str) -> None:
     assert Texts("en", zone).date(MOMENT) == "25 Nov 2026, 23:31:05"
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (0.0, "< 0,1 %"),
+        (0.00049, "< 0,1 %"),
+        (0.0006, "0,1 %"),
+        (0.5, "50,0 %"),
+        (0.9994, "99,9 %"),
+        (0.99951, "> 99,9 %"),
+        (1.0, "> 99,9 %"),
+    ],
+)
+def test_no_probability_is_rounded_to_none_or_to_certainty(share: float, said: str) -> None:
+    assert Texts("es").probability(share) == said.replace(" ", NBSP)
