@@ -41,6 +41,7 @@ _HEADERS = {
 }
 _HSTS = "max-age=63072000"
 _POLICY_VIOLATION = 1008
+_SEE_OTHER, _BAD_REQUEST = 303, 400
 _PAGE = """<!doctype html><html lang="{language}"><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width"><style>body{{background:#0b1117;color:#e6edf3;
 font:1.05rem/1.5 system-ui,sans-serif;max-width:42rem;margin:12vh auto;padding:0 1.5rem}}</style>
@@ -73,6 +74,7 @@ class Gate:
                 answer = MutableHeaders(scope=message)
                 if reason is None:
                     _follow_login(scope, headers, answer)
+                    _return_from_login(scope, headers, message)
                 _harden(scope, answer)
             await send(message)
 
@@ -187,6 +189,23 @@ def _follow_login(scope: Scope, headers: Headers, answer: MutableHeaders) -> Non
             marks[LOGIN_PARAMETER] = LOGIN_FAILED
         if marks:
             answer["Location"] = f"{answer['location']}?{urlencode(marks)}"
+
+
+def _return_from_login(scope: Scope, headers: Headers, message: Message) -> None:
+    """Send a user back to the page, and tell it, where the provider could not even be asked.
+
+    Streamlit would leave them before two words without a way back.
+    """
+    path: str = scope["path"]
+    if not path.endswith(_LOGIN) or message["status"] < _BAD_REQUEST:
+        return
+    marks = {LOGIN_PARAMETER: LOGIN_FAILED}
+    chosen = _asked_language(headers.get("referer", ""))
+    if chosen is not None:
+        marks = {shared.LANGUAGE_PARAMETER: chosen, **marks}
+    message["status"] = _SEE_OTHER
+    answer = MutableHeaders(scope=message)
+    answer["Location"] = f"{path.removesuffix(_LOGIN)}/?{urlencode(marks)}"
 
 
 def _asked_language(address: str) -> Language | None:

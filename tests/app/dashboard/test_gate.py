@@ -35,6 +35,10 @@ async def _page(_: Request) -> Response:
     return PlainTextResponse("the page")
 
 
+async def _login(request: Request) -> Response:
+    return PlainTextResponse("Authentication error", 400 if "down" in request.query_params else 200)
+
+
 async def _callback(request: Request) -> Response:
     answer = RedirectResponse("/", 302)
     if request.query_params.get("code") == "good":
@@ -60,7 +64,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
         routes = [
             Route("/", _page),
             Route("/media/x.jpg", _page),
-            Route("/auth/login", _page),
+            Route("/auth/login", _login),
             Route("/oauth2callback", _callback),
             WebSocketRoute("/_stcore/stream", _socket),
         ]
@@ -210,3 +214,11 @@ def test_headers_that_are_nonsense_break_nothing(ask: Ask, header: str) -> None:
     for path in ("/", "/auth/login", "/oauth2callback?code=good"):
         answer = ask(LOGIN).get(path, headers={header: "http://[::1"})
         assert answer.status_code in (200, 302, 403)
+
+
+def test_a_provider_that_does_not_answer_leaves_nobody_before_a_bare_error(ask: Ask) -> None:
+    client = ask(LOGIN)
+    answer = client.get("/auth/login?down", headers={"referer": f"{LOCAL}/history?lang=es"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?lang=es&login=failed")
+    assert client.get("/auth/login?down").headers["location"] == "/?login=failed"
+    assert client.get("/auth/login").status_code == 200
