@@ -10,6 +10,7 @@ from app.clinic.measured import measured
 from app.clinic.tray import OnTray, Tray
 from app.desk import Desk
 from app.model_store import Served
+from app.widgets import door
 from app.widgets.answer import answer
 from app.widgets.definitions import definitions
 from app.widgets.feedback import feedback_form
@@ -126,6 +127,8 @@ def _refused(desk: Desk, tray: Tray) -> None:
 
 def _table(desk: Desk, tray: Tray) -> None:
     """The pictures before the user, and the answer for the one that is shown."""
+    if door.is_over():
+        st.rerun()  # whoever still sits there has to log in first
     texts = desk.texts
     strip(texts, tray)
     picture = tray.chosen
@@ -204,6 +207,8 @@ def _heading(desk: Desk, tray: Tray, picture: OnTray) -> None:
 
 def _outdated(desk: Desk, tray: Tray, picture: OnTray) -> None:
     """Say that another model would read this by now, and offer it."""
+    if door.is_over():
+        st.rerun()
     texts, mine = desk.texts, picture.reading.model_version
     current = desk.store.state().served
     if current is None or current.predictor.versions == picture.reading.prediction.versions:

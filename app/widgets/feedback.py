@@ -7,6 +7,7 @@ import threading
 import streamlit as st
 
 from app.desk import Desk
+from app.widgets import door
 from skin_lesion.audit import FEEDBACK_LABELS, OTHER, AuditError, AuditRow
 from skin_lesion.labels import LABELS
 from skin_lesion.settings import AuditConfig
@@ -114,7 +115,12 @@ def _give_chosen(desk: Desk, audit_id: int, label: str, note: str) -> None:
 
 
 def _give(desk: Desk, audit_id: int, label: str, note: str) -> None:
-    """Write it down; a second click that was on its way finds it done."""
+    """Write it down; a second click that was on its way finds it done.
+
+    Streamlit calls this before the page is drawn, and so before anybody looks who sits there.
+    """
+    if door.is_over():
+        return
     given: dict[int, AuditRow] = st.session_state.setdefault(_GIVEN, {})
     text = st.session_state.get(note)
     assert label in (*LABELS, OTHER)

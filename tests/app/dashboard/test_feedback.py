@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from skin_lesion.audit import AuditError
@@ -67,6 +68,19 @@ def test_a_second_click_that_was_on_its_way_records_nothing(tmp_path: Path) -> N
     page = AppTest.from_function(clicks, kwargs={"desk": desk}).run()
     assert not page.exception
     assert [row.feedback_label for row in desk.audit.rows() if row.is_feedback] == ["mel"]
+
+
+def test_a_log_in_that_is_over_records_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = desk_of(tmp_path, saying(mel=0.9))
+    page = give(opened(desk))
+    # The button was drawn before the end of the log-in, and is pressed after it.
+    monkeypatch.setattr("app.widgets.door.is_over", lambda: True)
+    monkeypatch.setattr("app.views.read.st.rerun", st.stop)
+    page.button(key="feedback_agree_1").click().run()
+    assert not [row for row in desk.audit.rows() if row.is_feedback]
+    assert not page.button
 
 
 def test_a_note_that_has_no_place_in_a_log_is_refused_in_words(tmp_path: Path) -> None:
