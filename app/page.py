@@ -28,22 +28,41 @@ def main() -> None:
         _page(desk, history.show, "history", ":material/history:"),
         _page(desk, evidence.show, "evidence", ":material/monitoring:"),
     ]
-    if user.may("engineer"):
-        pages.append(_page(desk, registry.show, "registry", ":material/deployed_code:"))
+    # Others who come to its address read that it is not theirs, in their language.
+    pages.append(
+        _page(
+            desk,
+            registry.show,
+            "registry",
+            ":material/deployed_code:",
+            hidden=not user.may("engineer"),
+        )
+    )
     page = st.navigation(pages, position="sidebar")
     frame.surround(desk)
     page.run()
 
 
 def _page(
-    desk: Desk, show: Callable[[Desk], None], name: str, icon: str, *, first: bool = False
+    desk: Desk,
+    show: Callable[[Desk], None],
+    name: str,
+    icon: str,
+    *,
+    first: bool = False,
+    hidden: bool = False,
 ) -> "st.Page":
     def run() -> None:
         show(desk)
 
     # The address is the same in every language, so that a link goes on working.
     return st.Page(
-        run, title=desk.texts(f"frame.pages.{name}"), icon=icon, url_path=name, default=first
+        run,
+        title=desk.texts(f"frame.pages.{name}"),
+        icon=icon,
+        url_path=name,
+        default=first,
+        visibility="hidden" if hidden else "visible",
     )
 
 
