@@ -16,7 +16,7 @@ class Diagnosis:
         name: English clinical name.
         malignant: True for melanoma, basal cell carcinoma and actinic keratosis / Bowen's disease
             (the last is in-situ carcinoma and is managed as malignant or pre-malignant).
-        icd10: ICD-10 code of the leading diagnosis of the class.
+        icd10: ICD-10-CM code of the leading diagnosis of the class.
     """
 
     code: str

@@ -181,7 +181,10 @@ def _judgement(
         texts("report.verdict"),
         texts(
             "report.verdict_at",
-            verdict=texts("answer.point.positive" if suspicious else "answer.point.negative"),
+            verdict=texts(
+                f"answer.point.for_{point.target}",
+                verdict=texts("answer.point.positive" if suspicious else "answer.point.negative"),
+            ),
             score=texts.probability(
                 risk.melanoma if point.target == "melanoma" else risk.malignant
             ),
@@ -213,7 +216,7 @@ def _remarks(
         return
     if figures is not None:
         yield texts(
-            "report.measured_on",
+            f"report.measured_on.{point.target}",
             positive=texts.number(figures.positive_lesions),
             negative=texts.number(figures.negative_lesions),
         )

@@ -35,7 +35,7 @@ class ClassLine:
         name: Its name.
         kind: Malignant or benign, in words.
         malignant: Whether it is malignant.
-        code: ICD-10 code.
+        code: ICD-10-CM code.
         probability: In words.
         share: The same from 0 to 1, for a bar.
         in_set: Whether it is in the prediction set.

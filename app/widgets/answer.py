@@ -94,13 +94,15 @@ def verdict_panel(
         score=texts.probability(score),
         threshold=texts.probability(point.threshold),
     )
+    # Of what: a carcinoma may well lie below the threshold for melanoma.
+    said = texts(f"answer.point.for_{point.target}", verdict=texts(f"answer.point.{kind}"))
     notes = [] if positive else [texts("answer.point.negative_meaning")]
     notes.append(_measured(texts, point, figures))
     if not point.reached:
         notes.append(texts("answer.point.unreached"))
     return (
         f'<div class="sl-verdict sl-{kind}">{flag_shape(raised=positive)}<div>'
-        f"<p><strong>{escape(texts(f'answer.point.{kind}'))}</strong> · {escape(at)}</p>"
+        f"<p><strong>{escape(said)}</strong> · {escape(at)}</p>"
         f'<p class="sl-quiet">{escape(" ".join(notes))}</p></div></div>'
     )
 

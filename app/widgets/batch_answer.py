@@ -139,9 +139,10 @@ def _left_out(texts: Texts, combined: Lesion) -> str:
 
 def _verdict(texts: Texts, combined: Lesion, point: OperatingPoint | None) -> str:
     found = (combined.verdicts or {}).get(point.name) if point else None
-    if found is None:
+    if found is None or point is None:
         return f'<p class="sl-quiet">{escape(texts("batch.lesion.no_point"))}</p>'
     kind = "suspicious" if found.suspicious else "below"
+    said = texts(f"answer.point.for_{point.target}", verdict=texts(f"batch.lesion.{kind}"))
     notes = [texts("batch.lesion.mean_reaches" if found.by_mean else "batch.lesion.mean_below")]
     if found.by_pictures:
         notes.insert(0, texts("batch.lesion.because", names=_names(found.by_pictures)))
@@ -150,7 +151,7 @@ def _verdict(texts: Texts, combined: Lesion, point: OperatingPoint | None) -> st
     return (
         f'<div class="sl-verdict sl-{"positive" if found.suspicious else "negative"}">'
         f"{flag_shape(raised=found.suspicious)}<div>"
-        f"<p><strong>{escape(texts(f'batch.lesion.{kind}'))}</strong></p>"
+        f"<p><strong>{escape(said)}</strong></p>"
         f'<p class="sl-quiet">{escape(" ".join(notes))}</p></div></div>'
     )
 

@@ -24,7 +24,7 @@ _NAMED = 12
 def intake(desk: Desk, batch: Batch) -> None:
     """Draw the uploader; what is given waits in the batch, and is no longer held by the widget."""
     texts, config = desk.texts, desk.config
-    size = int(st.get_option("server.maxUploadSize"))  # a zip may be larger than a picture
+    size = int(st.get_option("server.maxUploadSize"))  # of a zip too
     key = _key()
     translated_uploader(texts, "batch_files_", size=size, count=config.max_files)
     with st.container(key="batch_intake"):

@@ -61,7 +61,7 @@ def refused(texts: Texts, rows: Sequence[BatchRow], key: str) -> list[BatchRow]:
         ]
     )
     said = texts("batch.table.refused_alt", count=texts.number(len(without)))
-    return _table(texts, table, without, key, said)
+    return _table(texts, table, without, None, key, said)
 
 
 def assessed(
@@ -87,7 +87,8 @@ def assessed(
     table = pd.DataFrame([_cells(texts, each, point) for each in shown])
     said = texts("batch.table.alt", count=texts.number(len(shown)))
     # Another filter is another table: a selection must not slip to rows that it was not made on.
-    return _table(texts, table, shown, f"{key}_{hash(tuple(each.number for each in shown))}", said)
+    key = f"{key}_{hash(tuple(each.number for each in shown))}"
+    return _table(texts, table, shown, point, key, said)
 
 
 def tools(texts: Texts, batch: Batch) -> None:
@@ -173,8 +174,15 @@ def _cells(texts: Texts, each: BatchRow, point: OperatingPoint | None) -> dict[s
 
 
 def _table(
-    texts: Texts, table: pd.DataFrame, rows: Sequence[BatchRow], key: str, said: str
+    texts: Texts,
+    table: pd.DataFrame,
+    rows: Sequence[BatchRow],
+    point: OperatingPoint | None,
+    key: str,
+    said: str,
 ) -> list[BatchRow]:
+    # Of what: a carcinoma may well lie below the threshold for melanoma.
+    target = texts(f"answer.point.{point.target}") if point else ""
     kinds: dict[str, Any] = {
         "picture": st.column_config.ImageColumn(texts("batch.column.picture"), width="small"),
         "malignant": st.column_config.NumberColumn(
@@ -186,7 +194,7 @@ def _table(
             help=texts("batch.column.help.melanoma"),
         ),
         "verdict": st.column_config.TextColumn(
-            texts("batch.column.verdict"), help=texts("batch.column.help.verdict")
+            texts("batch.column.verdict", target=target), help=texts("batch.column.help.verdict")
         ),
         "confidence": st.column_config.TextColumn(
             texts("batch.column.confidence"), help=texts("batch.column.help.confidence")

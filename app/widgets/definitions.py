@@ -41,7 +41,8 @@ def _fold(texts: Texts, label: str) -> str:
         f"<h3>{escape(texts('answer.classes.signs'))}</h3><ul>{signs}</ul>"
         f"<h3>{escape(texts('answer.classes.management'))}</h3>"
         f"<p>{escape(texts(f'classes.{label}.management'))}</p>"
-        f"<h3>{escape(texts('answer.classes.codes'))}</h3><p>{escape(_codes(texts, label))}</p>"
+        f"<h3>{escape(texts('answer.classes.codes'))}</h3><p>{escape(_codes(texts, label))} "
+        f'<small class="sl-quiet">{escape(texts("answer.classes.leading"))}</small></p>'
         f'<h3>{escape(texts("answer.classes.sources"))}</h3><ul class="sl-quiet">{sources}</ul>'
         "</details>"
     )

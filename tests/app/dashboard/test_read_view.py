@@ -9,9 +9,11 @@ from streamlit.testing.v1 import AppTest
 
 from app.clinic.users import User
 from app.desk import Desk
+from app.widgets.definitions import definitions
 from skin_lesion.audit import AuditError
 from skin_lesion.evaluation.figures import Estimate
 from skin_lesion.evaluation.operating_points import FlagFigures
+from skin_lesion.labels import LABELS
 from skin_lesion.texts import LANGUAGES, Language, Texts
 from tests.app.dashboard.desk_of_ones_own import (
     SayingPredictor,
@@ -110,10 +112,10 @@ def test_the_verdict_follows_the_operating_point_which_is_remembered(tmp_path: P
     desk = desk_of(tmp_path, saying(mel=0.25, bcc=0.1))
     page = give(opened(desk))
     texts = Texts("en")
-    assert texts("answer.point.positive") in html_of(page)
+    assert f"{texts('answer.point.positive')} for melanoma" in html_of(page)
     page.selectbox(key="read_operating_point").set_value("malignant_sensitivity_95").run()
     html = html_of(page)
-    assert texts("answer.point.negative") in html
+    assert f"{texts('answer.point.negative')} for malignancy" in html
     assert texts("answer.point.negative_meaning") in html
     assert page.session_state["operating_point"] == "malignant_sensitivity_95"
     give(page, "another.jpg", picture(7))
@@ -256,3 +258,16 @@ def test_a_callback_that_is_called_again_gives_nothing_again(tmp_path: Path) -> 
         assert tray.waiting == 1
 
     assert not AppTest.from_function(callbacks, kwargs={"desk": desk}).run().exception
+
+
+@pytest.mark.parametrize(
+    ("language", "edition"), [("en", "ICD-10-CM L57.0"), ("es", "CIE-10-ES L57.0")]
+)
+def test_a_code_names_its_edition_and_is_not_taken_for_that_of_the_whole_class(
+    language: Language, edition: str
+) -> None:
+    """C44.91, L82.1 and D18.01 are in no other edition; Bowen's disease is no L57.0."""
+    texts = Texts(language)
+    html = definitions(texts, ["akiec"])
+    assert edition in html
+    assert html.count(texts("answer.classes.leading")) == len(LABELS)
