@@ -60,6 +60,8 @@ def feedback_form(desk: Desk, audit_id: int, prediction: str | None) -> None:
                     texts("answer.feedback.agree", name=feedback_name(texts, prediction)),
                     key=f"feedback_agree_{audit_id}",
                     icon=":material/check:",
+                    # Whoever has chosen another class does not agree, and the log forgets nothing.
+                    disabled=st.session_state[label] not in (None, prediction),
                     on_click=_give,
                     args=(desk, audit_id, prediction, note),
                 )

@@ -40,6 +40,13 @@ def test_agreeing_records_the_class_that_the_model_named(tmp_path: Path) -> None
     assert [row.feedback_label for row in desk.audit.rows() if row.is_feedback] == ["mel"]
 
 
+def test_nobody_agrees_who_has_chosen_another_class(tmp_path: Path) -> None:
+    page = give(opened(desk_of(tmp_path, saying(mel=0.9))))
+    for chosen, may_agree in (("bcc", False), ("mel", True), (None, True)):
+        page.selectbox(key="feedback.label.1").set_value(chosen).run()
+        assert page.button(key="feedback_agree_1").disabled is not may_agree
+
+
 def test_feedback_that_the_log_does_not_take_is_said_to_be_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
