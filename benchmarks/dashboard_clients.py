@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import psutil
 from streamlit_client import PageError, Seen, Tab
+from websockets import ConnectionClosed
 
 ROOT = Path(__file__).resolve().parents[1]
 WAIT_SECONDS = 180
@@ -102,6 +103,11 @@ class Reader:
         """Wait until the page takes pictures."""
         await self._tab.open(lambda seen: b"-read_files_0" in seen.text)
 
+    async def ready(self) -> None:
+        """Wait until a page that was opened without a model takes pictures."""
+        if not self._tab.has("read_files_0"):
+            await self._tab.wait(lambda seen: b"-read_files_0" in seen.text)
+
     async def read(self) -> float:
         """Seconds of one reading."""
         name = f"picture {self._round + 1}.jpg".encode()
@@ -116,11 +122,16 @@ class Reader:
 
 
 async def from_the_start(server: Server, picture: bytes) -> tuple[float, float]:
-    """Seconds from the command to the first page, and to the first answer."""
+    """Seconds from the command to the first page, and to the first answer.
+
+    The first page stands when its first run has ended; a model that is still being loaded is said
+    to be so on it, and it goes on by itself.
+    """
     async with Tab(server.address) as tab:
-        reader = Reader(tab, picture)
-        await reader.open()
+        await tab.open(lambda seen: b"sl-notice" in seen.text)
         page = time.perf_counter() - server.began
+        reader = Reader(tab, picture)
+        await reader.ready()
         await reader.read()
         return page, time.perf_counter() - server.began
 
@@ -143,15 +154,14 @@ async def in_turn(
 
 async def regularly(
     server: Server, picture: bytes, clients: int, seconds: float, seed: int = 0
-) -> tuple[list[float], int]:
-    """Seconds of the readings of some clients, each every few seconds, and how many failed."""
+) -> tuple[list[float], list[str]]:
+    """Seconds of the readings of some clients, each every few seconds, and what failed."""
     chance = random.Random(seed)
     end = time.monotonic() + seconds
     took: list[float] = []
-    failures = 0
+    failures: list[str] = []
 
     async def one(delay: float) -> None:
-        nonlocal failures
         await asyncio.sleep(delay)
         async with Tab(server.address) as tab:
             reader = Reader(tab, picture)
@@ -162,8 +172,8 @@ async def regularly(
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 try:
                     took.append(await reader.read())
-                except (PageError, httpx.HTTPError, OSError):
-                    failures += 1
+                except (PageError, httpx.HTTPError, OSError, ConnectionClosed) as error:
+                    failures.append(repr(error))
                     return
                 due += EVERY_SECONDS
 

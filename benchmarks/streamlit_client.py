@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -58,7 +58,12 @@ class Tab:
         self._names = 0
 
     async def __aenter__(self) -> Self:
-        self._http = httpx.AsyncClient(base_url=self._address, timeout=PATIENCE_SECONDS)
+        # A browser sends a request again where the server closes an idle connection in that moment;
+        # this client lets go of them before the server does.
+        limits = httpx.Limits(keepalive_expiry=2.0)
+        self._http = httpx.AsyncClient(
+            base_url=self._address, timeout=PATIENCE_SECONDS, limits=limits
+        )
         for path in ("/", "/_stcore/health", "/_stcore/host-config"):
             (await self._http.get(path)).raise_for_status()
         token = self._http.cookies.get(XSRF_COOKIE, "")
@@ -83,6 +88,14 @@ class Tab:
         """Run the page for the first time, and again by itself until it shows what is wanted."""
         await self._ask()
         return await self._until(wanted)
+
+    async def wait(self, wanted: Callable[[Seen], bool]) -> Seen:
+        """Let the page go on by itself until it shows what is wanted."""
+        return await self._until(wanted)
+
+    def has(self, key: str) -> bool:
+        """Whether there is a widget of a key."""
+        return any(name.endswith(f"-{key}") for name in self._widgets)
 
     async def send_picture(
         self, uploader: str, picture: bytes, wanted: Callable[[Seen], bool]
@@ -226,13 +239,3 @@ class Tab:
         self._shown |= new
         for answer in await asyncio.gather(*(self._http.get(address) for address in new)):
             answer.raise_for_status()
-
-
-def trigger(widget: Any) -> WidgetState:
-    """The press of a button."""
-    return WidgetState(id=widget.id, trigger_value=True)
-
-
-def keyed(widgets: Mapping[str, Any]) -> list[str]:
-    """Names of widgets, for messages."""
-    return sorted(widgets)

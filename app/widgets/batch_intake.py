@@ -4,13 +4,13 @@ import logging
 from html import escape
 
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app.clinic.batch_table import Batch
 from app.clinic.report_content import plain
 from app.desk import Desk
 from app.model_store import Served
 from app.widgets.uploader import translated_uploader
+from app.widgets.uploads import held, let_go
 from skin_lesion.audit import AuditError
 
 log = logging.getLogger(__name__)
@@ -94,10 +94,11 @@ def _take(key: str, batch: Batch) -> None:
     # A run that another one overtakes may call this, and then the other one calls it again.
     if key != _key():
         return
-    files: list[UploadedFile] = st.session_state[key] or []
+    files = held(st.session_state.get(key))
     if files:
         st.session_state[_ROUND] += 1  # the next widget is empty, and these files are let go
         batch.give((file.name, file.getvalue()) for file in files)
+        let_go(files)
 
 
 def _key() -> str:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from html import escape
 
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app.clinic.layers import data_uri
 from app.clinic.report_content import plain
 from app.clinic.samples import BLURRED, Sample, samples
 from app.clinic.tray import Given, Tray
 from app.desk import Desk
+from app.widgets.uploads import held, let_go
 from app.widgets.words import RefusedFiles, name_controls
 from skin_lesion.texts import Texts
 
@@ -178,14 +178,16 @@ def _take(files: Sequence[Given], tray: Tray, generation: int) -> None:
 
 
 def _take_files(key: str, tray: Tray, generation: int) -> None:
-    files: list[UploadedFile] = st.session_state.get(key) or []
+    files = held(st.session_state.get(key))
     _take([Given(plain(file.name), file.getvalue()) for file in files], tray, generation)
+    let_go(files)
 
 
 def _take_photograph(key: str, tray: Tray, generation: int, name: str) -> None:
-    photograph: UploadedFile | None = st.session_state.get(key)
-    if photograph is not None:
-        _take([Given(name, photograph.getvalue())], tray, generation)
+    photographs = held(st.session_state.get(key))
+    if photographs:
+        _take([Given(name, one.getvalue()) for one in photographs], tray, generation)
+        let_go(photographs)
         # The camera is let go, and with it the light that tells of it.
         st.session_state[_SOURCE] = "files"
 
