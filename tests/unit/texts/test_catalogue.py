@@ -226,3 +226,12 @@ def test_a_zone_that_is_none_counts_as_utc(zone: str) -> None:
 )
 def test_no_probability_is_rounded_to_none_or_to_certainty(share: float, said: str) -> None:
     assert Texts("es").probability(share) == said.replace(" ", NBSP)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_seborrhoeic_keratosis_does_not_wobble(language: Language) -> None:
+    """Papillomatous dermal naevi do, which is what tells the two apart."""
+    texts = Texts(language)
+    keratosis = " ".join(texts.items("classes.bkl.signs")).casefold()
+    assert "wobble" not in keratosis
+    assert "bamboleo" not in keratosis
