@@ -22,7 +22,7 @@ def show(desk: Desk) -> None:
     st.title(texts("registry.title"), anchor=False)
     if not desk.user.may("engineer"):
         log.warning("%s may not see the models", desk.user.name)
-        st.error(texts("registry.outcome.forbidden"), icon=":material/lock:")
+        st.warning(texts("registry.not_engineer"), icon=":material/lock:")
         return
     try:
         models = shelf.look()

@@ -117,7 +117,7 @@ def said(page: AppTest) -> str:
 def test_who_is_no_engineer_sees_no_versions(tmp_path: Path) -> None:
     clinician = User("cleo", frozenset({"clinician"}))
     page = opened(desk(tmp_path, user=clinician))
-    assert "role of engineer" in said(page)
+    assert "is for engineers" in said(page)
     assert not page.button
     assert "models:/" not in said(page)
 
