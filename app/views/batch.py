@@ -52,9 +52,9 @@ def _results(desk: Desk, batch: Batch) -> None:
         batch_results.tools(texts, batch)
     batch_results.summary(texts, rows, point)
     _outdated(desk, rows)
-    proposed = _proposed(desk, batch)
     selected = batch_results.refused(texts, rows, "batch_refused")
     selected += batch_results.assessed(desk, rows, point, "batch_assessed")
+    proposed = _proposed(desk, batch)
     chosen = batch.chosen(each.number for each in selected) or proposed
     if len(chosen) == 1:
         batch_answer.single(desk, chosen[0], point)

@@ -31,6 +31,8 @@ def intake(desk: Desk, batch: Batch) -> None:
         st.file_uploader(
             texts("batch.upload"),
             accept_multiple_files=True,
+            # Once there is a table, the room is its.
+            label_visibility="collapsed" if batch.rows else "visible",
             help=texts(
                 "batch.upload_help",
                 count=texts.number(config.max_files),

@@ -78,17 +78,20 @@ def assessed(
     count = texts(
         "batch.table.shown", shown=texts.number(len(shown)), count=texts.number(len(found))
     )
-    st.html(
+    said = (
         f'<p class="sl-quiet" role="status">{escape(count)} {escape(texts("batch.table.help"))}</p>'
     )
     if not shown:
+        st.html(said)
         st.info(texts("batch.table.none"), icon=":material/filter_alt_off:")
         return []
     table = pd.DataFrame([_cells(texts, each, point) for each in shown])
-    said = texts("batch.table.alt", count=texts.number(len(shown)))
+    alt = texts("batch.table.alt", count=texts.number(len(shown)))
     # Another filter is another table: a selection must not slip to rows that it was not made on.
     key = f"{key}_{hash(tuple(each.number for each in shown))}"
-    return _table(texts, table, shown, point, key, said)
+    selected = _table(texts, table, shown, point, key, alt)
+    st.html(said)  # below: on a small screen the room above is the table's
+    return selected
 
 
 def tools(texts: Texts, batch: Batch) -> None:
