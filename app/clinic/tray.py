@@ -23,6 +23,8 @@ from skin_lesion.settings import DashboardConfig
 
 WhyRefused = Literal["too_large", "too_many", "too_much"]
 _THUMBNAIL_QUALITY = 80
+# Of one picture, such as of its two most probable classes.
+_LAYERS = 2
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class OnTray:
         picture: The picture for the viewer, as an address that holds it; None where it cannot be
             decoded.
         thumbnail: The same, small.
-        layers: Heat-maps that were asked for, by class.
+        layers: Heat-maps that were asked for last, by class.
     """
 
     number: int
@@ -87,21 +89,27 @@ class OnTray:
     layers: dict[str, HeatLayer] = field(default_factory=dict, repr=False, compare=False)
 
     def layer(self, label: str) -> HeatLayer | None:
-        """The heat-map of a class, made once; None where the picture cannot be decoded.
+        """The heat-map of a class; None where the picture cannot be decoded.
+
+        The last few are kept: all classes of all pictures of a session would be tens of megabytes.
 
         Raises:
             ValueError: No such class.
         """
-        if label not in self.layers:
+        layer = self.layers.get(label)
+        if layer is None:
             made = self.reading.heat_map(label)
             if made is None:
                 return None
-            self.layers[label] = HeatLayer(
+            layer = HeatLayer(
                 data_uri(heat_png(made), "png"),
                 data_uri(view_png(made), "png"),
                 not made.heat.any(),
             )
-        return self.layers[label]
+            while len(self.layers) >= _LAYERS:
+                self.layers.pop(next(iter(self.layers)), None)
+            self.layers[label] = layer
+        return layer
 
 
 class Tray:

@@ -15,6 +15,7 @@ from app.clinic.tray import Given, Tray
 from app.clinic.users import LOCAL
 from app.desk import Desk
 from skin_lesion.audit import AuditError, AuditRow, Entry
+from skin_lesion.labels import LABELS
 from skin_lesion.settings import DashboardConfig
 from tests.app.dashboard.desk_of_ones_own import SayingPredictor, desk_of, picture, saying
 
@@ -205,3 +206,13 @@ def test_a_file_that_is_no_picture_has_nothing_to_show(desk: Desk) -> None:
     tray.read(desk.store.current(), desk.user, desk.audit)
     shown = tray.pictures[0]
     assert (shown.picture, shown.thumbnail, shown.layer("mel")) == (None, None, None)
+
+
+def test_of_the_heat_maps_of_a_picture_the_last_are_kept_and_any_can_be_had(desk: Desk) -> None:
+    tray = Tray(desk.config)
+    read(tray, desk, 1)
+    [shown] = tray.pictures
+    drawn = [shown.layer(label) for label in LABELS]
+    assert None not in drawn
+    assert list(shown.layers) == list(LABELS[-2:])
+    assert shown.layer(LABELS[0]) == drawn[0]
