@@ -16,17 +16,18 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 import streamlit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import desk as shared
-from app.clinic.access import Reason, is_foreign
+from app.clinic.access import Reason, is_foreign, is_local
 from skin_lesion.texts import LANGUAGES, Language, Texts, best_language
 
 # What the page is told of a log-in that came to nothing, in its address.
 LOGIN_PARAMETER, LOGIN_FAILED = "login", "failed"
 
 _LOGIN, _CALLBACK, _MEDIA = "/auth/login", "/oauth2callback", "/media/"
+_METRICS = "/_stcore/metrics"
 _USER_COOKIE = "_streamlit_user="
 # Streamlit keeps a log-in for 30 days, whatever is said here of how long one counts.
 _COOKIE_AGE = re.compile(r"max-age=2592000", re.IGNORECASE)
@@ -78,7 +79,9 @@ class Gate:
                 _harden(scope, answer)
             await send(message)
 
-        if reason is None:
+        if reason is None and _is_none_of_theirs(scope, headers):
+            await PlainTextResponse("Not found", 404)(scope, receive, hardened)
+        elif reason is None:
             await self._app(scope, receive, hardened)
         else:
             await refusal(reason, headers)(scope, receive, hardened)
@@ -139,6 +142,16 @@ def _reason(scope: Scope, headers: Headers) -> Reason | None:
     # Streamlit would look as well, and ask a server out there for this machine's address to do so.
     allowed = streamlit.get_option("server.corsAllowedOrigins")
     return "foreign" if is_foreign(headers, allowed) else None
+
+
+def _is_none_of_theirs(scope: Scope, headers: Headers) -> bool:
+    """Whether somebody elsewhere asks for what only whoever runs the dashboard needs.
+
+    Streamlit tells it to everybody, before any log-in: how many people are in, and what is kept.
+    """
+    client = scope.get("client")
+    peer = client[0] if client else None
+    return scope["path"].rstrip("/").endswith(_METRICS) and not is_local(headers, peer)
 
 
 def _harden(scope: Scope, answer: MutableHeaders) -> None:

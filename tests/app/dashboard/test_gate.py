@@ -65,6 +65,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
             Route("/", _page),
             Route("/media/x.jpg", _page),
             Route("/auth/login", _login),
+            Route("/_stcore/metrics", _page),
             Route("/oauth2callback", _callback),
             WebSocketRoute("/_stcore/stream", _socket),
         ]
@@ -222,3 +223,13 @@ def test_a_provider_that_does_not_answer_leaves_nobody_before_a_bare_error(ask: 
     assert (answer.status_code, answer.headers["location"]) == (303, "/?lang=es&login=failed")
     assert client.get("/auth/login?down").headers["location"] == "/?login=failed"
     assert client.get("/auth/login").status_code == 200
+
+
+def test_how_many_people_are_in_is_told_to_this_machine_alone(ask: Ask) -> None:
+    assert ask(LOGIN).get("/_stcore/metrics").status_code == 200
+    for client, headers in (
+        (ask(LOGIN, "https://lesions.example", "10.0.0.7"), {}),
+        (ask(LOGIN), {"x-forwarded-for": "10.0.0.7"}),
+    ):
+        assert client.get("/_stcore/metrics", headers=headers).status_code == 404
+        assert client.get("/", headers=headers).status_code == 200
