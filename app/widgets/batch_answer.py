@@ -39,6 +39,8 @@ def single(desk: Desk, each: BatchRow, point: OperatingPoint | None) -> None:
             st.html(f'<p class="sl-quiet">{escape(_by(texts, reading))}</p>')
             report_buttons(desk, reading, prediction.prediction)
         with right:
+            if prediction.several_frames:
+                st.info(texts("answer.several_frames"), icon=":material/filter_1:")
             if each.risk is None:
                 st.html(refusal_panel(texts, prediction, decisions))
                 return
@@ -129,6 +131,9 @@ def _cards(
 
 def _left_out(texts: Texts, combined: Lesion) -> str:
     notes = [texts("batch.lesion.counts", count=texts.number(len(combined.assessed)))]
+    partly = [one for one in combined.assessed if one.prediction.several_frames]
+    if partly:
+        notes.append(texts("batch.lesion.several_frames", names=_names(partly)))
     for what in ("left_out", "repeated"):
         readings = getattr(combined, what)
         if readings:
