@@ -62,7 +62,8 @@ def _browse(desk: Desk, readings: list[Reading]) -> None:
         show_reading(desk, selected)
     st.header(desk.texts("history.agreement.title"), anchor=False)
     st.caption(desk.texts("history.agreement.caption"))
-    left, right = st.columns([1.3, 1])
+    with st.container(key="history_agreement"):
+        left, right = st.columns([1.3, 1])
     with left:
         agreement_table(desk.texts, "class", agreement(found, class_of))
     with right:

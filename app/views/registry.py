@@ -52,7 +52,7 @@ def _one_version(desk: Desk, models: shelf.Models) -> None:
     """A version's verdict and origin, and promoting it."""
     texts, champion = desk.texts, models.state.champion
     numbers = [one.version for one in models.newest_first]
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
     with left:
         number = choose(
             desk,
