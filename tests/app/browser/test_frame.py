@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from skin_lesion.texts import LANGUAGES, Texts
+from tests.app.browser.album import Album
 from tests.app.browser.conftest import Enter
 from tests.app.browser.visitor import Visitor
 
@@ -52,10 +53,12 @@ def test_a_model_of_drawn_pictures_is_announced_on_every_page(enter: Enter, page
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: f"{screen[0]}x{screen[1]}")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_page_is_wider_than_the_screen(
-    enter: Enter, screen: tuple[int, int], language: str
+    enter: Enter, album: Album, screen: tuple[int, int], language: str
 ) -> None:
     viewport = {"width": screen[0], "height": screen[1]}
-    person = enter(language, viewport=viewport)
+    person = enter(language, viewport=viewport).go()
+    person.give(album.lesion(1))  # which the page of one's own readings then shows, too
+    assert beyond_the_right_edge(person) == []
     for page in PAGES:
         person.go(page)
         assert beyond_the_right_edge(person) == []
