@@ -167,6 +167,7 @@ def test_the_fingerprint_changes_when_a_picture_does(pictures: Path) -> None:
     assert fingerprint() == found[0]
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_pictures_are_listed_in_little_memory(tmp_path: Path) -> None:
     """A line of a CSV costs as much as any input; one file is enough for all of them."""
     import tracemalloc

@@ -11,6 +11,9 @@ import pytest
 from skin_lesion.evaluation.external import NotEvaluatedError, NothingUnseenError
 from tests.external_world import CLASSES, read, report_on
 
+# A whole evaluation stands behind each of them.
+pytestmark = pytest.mark.slow
+
 
 def test_the_answers_are_those_on_the_test_split(external_report, small_report):
     """The same pictures: what is said of them must not depend on the way they came."""

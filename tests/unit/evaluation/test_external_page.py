@@ -13,6 +13,9 @@ from skin_lesion.evaluation.overlap import overlap_section, verdict
 from skin_lesion.modeling.bundle import OOD_FILE
 from tests.external_world import read, report_on, without_lesions
 
+# A whole evaluation stands behind each of them.
+pytestmark = pytest.mark.slow
+
 
 def above_figures(report: ExternalReport) -> str:
     page = report.to_html()

@@ -39,9 +39,7 @@ from .conftest import MakeData
 IN_EVERY_RUN = ("efficientnet_b0", "mobilenet")
 CASES = [
     *(
-        pytest.param(
-            name, (32, 32), id=name, marks=() if name in IN_EVERY_RUN else pytest.mark.slow
-        )
+        pytest.param(name, (32, 32), id=name, marks=() if name == "mobilenet" else pytest.mark.slow)
         for name in BACKBONES
     ),
     pytest.param("efficientnet_b4", (380, 380), id="efficientnet_b4-380", marks=pytest.mark.slow),

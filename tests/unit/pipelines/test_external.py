@@ -16,6 +16,9 @@ from skin_lesion import tracking
 from skin_lesion.evaluation.gate_report import GateCheck, GateReport
 from skin_lesion.registry import RegisteredVersion, register_bundle
 
+# A whole evaluation stands behind each of them.
+pytestmark = pytest.mark.slow
+
 
 def test_the_command_measures_a_bundle(
     decided, external_folder, tmp_path, capsys, monkeypatch, quick
