@@ -222,7 +222,8 @@ def main() -> int:
             seconds = part.get("p95_seconds", part.get("median_seconds", ""))
             print(
                 f"{backbone} {side} {name:<14} {seconds!s:>8} s   "
-                f"ratio {part['median_ratio']:>8} ≤ {part['bound']}"
+                f"ratio {part['median_ratio']:>8} ≤ {part['bound']}",
+                flush=True,
             )
     result = {
         "what": "time of the dashboard / bare forward pass; p95 of twenty clients / one; memory",

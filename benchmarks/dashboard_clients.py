@@ -103,11 +103,6 @@ class Reader:
         """Wait until the page takes pictures."""
         await self._tab.open(lambda seen: b"-read_files_0" in seen.text)
 
-    async def ready(self) -> None:
-        """Wait until a page that was opened without a model takes pictures."""
-        if not self._tab.has("read_files_0"):
-            await self._tab.wait(lambda seen: b"-read_files_0" in seen.text)
-
     async def read(self) -> float:
         """Seconds of one reading."""
         name = f"picture {self._round + 1}.jpg".encode()
@@ -130,8 +125,9 @@ async def from_the_start(server: Server, picture: bytes) -> tuple[float, float]:
     async with Tab(server.address) as tab:
         await tab.open(lambda seen: b"sl-notice" in seen.text)
         page = time.perf_counter() - server.began
+    async with Tab(server.address) as tab:
         reader = Reader(tab, picture)
-        await reader.ready()
+        await reader.open()
         await reader.read()
         return page, time.perf_counter() - server.began
 

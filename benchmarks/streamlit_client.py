@@ -89,14 +89,6 @@ class Tab:
         await self._ask()
         return await self._until(wanted)
 
-    async def wait(self, wanted: Callable[[Seen], bool]) -> Seen:
-        """Let the page go on by itself until it shows what is wanted."""
-        return await self._until(wanted)
-
-    def has(self, key: str) -> bool:
-        """Whether there is a widget of a key."""
-        return any(name.endswith(f"-{key}") for name in self._widgets)
-
     async def send_picture(
         self, uploader: str, picture: bytes, wanted: Callable[[Seen], bool]
     ) -> float:
@@ -168,12 +160,12 @@ class Tab:
 
     async def _until(self, wanted: Callable[[Seen], bool]) -> Seen:
         """Read until a run ends that drew what is wanted, and fetch the pictures it shows."""
-        seen = Seen()
-        while True:
+        seen, end = Seen(), time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < end:
             said = await self._next()
             kind = said.WhichOneof("type")
-            if kind == "new_session":
-                seen = Seen()
+            if kind == "new_session" and not said.metadata.run.fragment_ids:
+                seen = Seen()  # a part of the page that is drawn anew leaves the rest standing
             elif kind == "delta":
                 content = said.SerializeToString()
                 seen.text += content
@@ -181,6 +173,7 @@ class Tab:
             elif kind == "script_finished" and wanted(seen):
                 await self._fetch(seen.media)
                 return seen
+        raise PageError(f"what was wanted did not come within {PATIENCE_SECONDS:.0f} s")
 
     async def _next(self) -> ForwardMsg:
         try:
