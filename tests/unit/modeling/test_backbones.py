@@ -37,9 +37,14 @@ from skin_lesion.settings import BackboneConfig, FinetuneConfig, WarmupConfig
 from .conftest import MakeData
 
 IN_EVERY_RUN = ("efficientnet_b0", "mobilenet")
+# The other variants differ in width and depth alone.
+MARKS = {
+    "mobilenet": (),
+    **dict.fromkeys(("efficientnet_b0", "efficientnet_b4", "efficientnet_v2_b0"), pytest.mark.slow),
+}
 CASES = [
     *(
-        pytest.param(name, (32, 32), id=name, marks=() if name == "mobilenet" else pytest.mark.slow)
+        pytest.param(name, (32, 32), id=name, marks=MARKS.get(name, pytest.mark.exhaustive))
         for name in BACKBONES
     ),
     pytest.param("efficientnet_b4", (380, 380), id="efficientnet_b4-380", marks=pytest.mark.slow),
