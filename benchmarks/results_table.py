@@ -154,6 +154,22 @@ ENGLISH = Language(
         "batch": ("Pictures/s of a process a core / cores × one process on one thread", "≥"),
         "batch_ray": ("Pictures/s of two Ray workers / one", "≥"),
         "serving": ("Time of an answer over HTTP / of the same model behind a pipe", "≤"),
+        "dashboard.mobilenet_160_later_reading": (
+            "Dashboard: time of a reading with its heat-map / of a forward pass, MobileNet 160",
+            "≤",
+        ),
+        "dashboard.efficientnet_b4_380_later_reading": (
+            "Dashboard: time of a reading with its heat-map / of a forward pass, EfficientNetB4 380",
+            "≤",
+        ),
+        "dashboard.mobilenet_160_clients": (
+            "Dashboard: 95th percentile of 20 clients at once / median of one alone",
+            "≤",
+        ),
+        "dashboard.mobilenet_160_memory": (
+            "Dashboard: memory after 1,000 readings / after the first 200",
+            "≤",
+        ),
     },
 )
 SPANISH = Language(
@@ -233,6 +249,22 @@ SPANISH = Language(
         "batch": ("Imágenes/s de un proceso por núcleo / núcleos × un proceso de un hilo", "≥"),
         "batch_ray": ("Imágenes/s de dos trabajadores de Ray / uno", "≥"),
         "serving": ("Tiempo de una respuesta por HTTP / del mismo modelo tras una tubería", "≤"),
+        "dashboard.mobilenet_160_later_reading": (
+            "Panel: tiempo de una lectura con su mapa / de un paso de la red, MobileNet 160",
+            "≤",
+        ),
+        "dashboard.efficientnet_b4_380_later_reading": (
+            "Panel: tiempo de una lectura con su mapa / de un paso de la red, EfficientNetB4 380",
+            "≤",
+        ),
+        "dashboard.mobilenet_160_clients": (
+            "Panel: percentil 95 de 20 clientes a la vez / mediana de uno solo",
+            "≤",
+        ),
+        "dashboard.mobilenet_160_memory": (
+            "Panel: memoria tras 1000 lecturas / tras las primeras 200",
+            "≤",
+        ),
     },
 )
 
