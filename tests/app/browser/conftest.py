@@ -43,9 +43,8 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
-# Ends with the last test of this folder: while it lasts, no other test of the process could run an
-# event loop.
-@pytest.fixture(scope="package")
+# Ends with each file: while it lasts, no other test of the process could run an event loop.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None:
