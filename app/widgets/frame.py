@@ -73,7 +73,7 @@ def surround(desk: Desk) -> None:
     every = desk.config.watch_seconds if served else _WAITING_SECONDS
     st.fragment(_banners, run_every=every)(desk, waiting=not served)
     with st.sidebar:
-        st.fragment(_badge, run_every=every)(desk)
+        st.fragment(_badge, run_every=every)(desk, waiting=not served)
         door.leave_button(desk.texts, desk.user)
 
 
@@ -138,8 +138,12 @@ def _taking_over(desk: Desk, version: int) -> None:
             st.info(desk.texts("frame.taken_over", version=version), icon=":material/sync_alt:")
 
 
-def _badge(desk: Desk) -> None:
+def _badge(desk: Desk, *, waiting: bool) -> None:
     state, texts = desk.store.state(), desk.texts
+    # As the banners do: of parts of a page that ask in the same moment Streamlit answers one alone,
+    # and it may be this one every time.
+    if door.is_over() or waiting != (state.served is None):
+        st.rerun()
     served = state.served
     if served is not None:
         shape, words = "●", texts("frame.badge.serves", version=served.version.version)
