@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import desk as shared
 from app.desk import Desk
@@ -71,10 +72,12 @@ def surround(desk: Desk) -> None:
     """Draw the banners and the side bar."""
     served = desk.store.state().served is not None
     every = desk.config.watch_seconds if served else _WAITING_SECONDS
-    st.fragment(_banners, run_every=every)(desk, waiting=not served)
     with st.sidebar:
-        st.fragment(_badge, run_every=every)(desk, waiting=not served)
+        badge = st.empty()
         door.leave_button(desk.texts, desk.user)
+    # One part that asks by itself, and no second: where one of several has the whole page drawn anew,
+    # those that asked in the same moment can cut that off, and the page would wait for ever.
+    st.fragment(_watch, run_every=every)(desk, badge, waiting=not served)
 
 
 def _notice(texts: Texts) -> None:
@@ -84,16 +87,24 @@ def _notice(texts: Texts) -> None:
     )
 
 
-def _banners(desk: Desk, *, waiting: bool) -> None:
-    """What is not as it should be, or has just changed; looked at again every few seconds.
+def _watch(desk: Desk, badge: DeltaGenerator, *, waiting: bool) -> None:
+    """Which model speaks, what is not as it should be, and what has just changed.
 
     Args:
         desk: What the page works with.
+        badge: Where the model's badge is drawn.
         waiting: Whether nothing answered when the page was drawn.
     """
-    state, texts = desk.store.state(), desk.texts
+    state = desk.store.state()
     if door.is_over() or waiting != (state.served is None):
         st.rerun()
+    with badge:
+        _badge(state, desk.texts)
+    _banners(desk, state)
+
+
+def _banners(desk: Desk, state: StoreState) -> None:
+    texts = desk.texts
     if state.served is None:
         _without_model(state, texts)
         return
@@ -138,12 +149,7 @@ def _taking_over(desk: Desk, version: int) -> None:
             st.info(desk.texts("frame.taken_over", version=version), icon=":material/sync_alt:")
 
 
-def _badge(desk: Desk, *, waiting: bool) -> None:
-    state, texts = desk.store.state(), desk.texts
-    # As the banners do: of parts of a page that ask in the same moment Streamlit answers one alone,
-    # and it may be this one every time.
-    if door.is_over() or waiting != (state.served is None):
-        st.rerun()
+def _badge(state: StoreState, texts: Texts) -> None:
     served = state.served
     if served is not None:
         shape, words = "●", texts("frame.badge.serves", version=served.version.version)
