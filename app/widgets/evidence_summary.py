@@ -5,12 +5,12 @@ from html import escape
 
 import streamlit as st
 
-from app.clinic.evidence_warnings import SHOWN, Warned, main_point, warnings
 from app.clinic.measured import Evidence
 from app.desk import Desk
 from app.widgets.evidence_tables import table
 from app.widgets.evidence_words import ends, share
 from app.widgets.operating_point import point_name
+from skin_lesion.evaluation.cautions import SHOWN, Caution, cautions, main_point
 from skin_lesion.evaluation.figures import Estimate
 from skin_lesion.texts import Texts
 
@@ -37,7 +37,8 @@ def summary(desk: Desk, found: Evidence) -> None:
     st.html(f'<ul class="sl-ev-figures">{items}</ul>')
     st.caption(texts("evidence.summary.how"))
     st.subheader(texts("evidence.warnings.title"), anchor=False)
-    shown = list(warnings(evidence, synthetic=found.report.synthetic_only))[:SHOWN]
+    beware = cautions(evidence, synthetic=found.report.synthetic_only, unit="lesion")
+    shown = list(beware)[:SHOWN]
     if found.report.synthetic_only:
         st.markdown(texts("evidence.warnings.synthetic"))
     if shown:
@@ -74,7 +75,7 @@ def _value(texts: Texts, one: Estimate, *, per_cent: bool = False) -> str:
     return texts.percent(one.value, 1) if per_cent else texts.number(one.value, 3)
 
 
-def _warning(texts: Texts, warned: Warned) -> str:
+def _warning(texts: Texts, warned: Caution) -> str:
     values: dict[str, str] = {
         "share": share(texts, warned.share),
         "other": share(texts, warned.other),
@@ -88,7 +89,7 @@ def _warning(texts: Texts, warned: Warned) -> str:
     return f"<strong>{escape(title)}</strong> {escape(words)}"
 
 
-def _named(texts: Texts, warned: Warned) -> str:
+def _named(texts: Texts, warned: Caution) -> str:
     key = f"evidence.named.{warned.name}"
     return texts(key) if key in texts else warned.name.replace("_", " ")
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.clinic.evidence_warnings import main_point, warnings
+from skin_lesion.evaluation.cautions import Unit, cautions, main_point
 from skin_lesion.evaluation.evidence import Evidence
 from skin_lesion.evaluation.figures import Estimate
 from skin_lesion.evaluation.html_summary import warnings as of_report
@@ -16,6 +16,7 @@ def evidence(small_report: EvaluationReport) -> Evidence:
     return small_report.summary.evidence
 
 
+UNITS: tuple[Unit, ...] = ("image", "lesion")
 _KINDS = {
     "Melanomas are missed": "missed_melanomas",
     "High confidence does not exclude melanoma": "sure_misses",
@@ -32,7 +33,7 @@ def test_the_page_warns_of_what_the_report_warns_of_in_its_order(
 ) -> None:
     titles = [re.match(r"<b>(.*?)\.</b>", one) for one in of_report(evidence, synthetic=synthetic)]
     expected = [_KINDS[title[1]] for title in titles if title]
-    found = [one.kind for one in warnings(evidence, synthetic=synthetic)]
+    found = [one.kind for one in cautions(evidence, synthetic=synthetic, unit="lesion")]
     # The report goes by picture where the page goes by lesion: a melanoma may be missed in one
     # picture and found in the other.
     assert [kind for kind in found if kind != "missed_melanomas"] == [
@@ -51,7 +52,7 @@ def test_missed_melanomas_come_first_and_name_the_point(evidence: Evidence) -> N
     worse = evidence.model_copy(
         update={"operating_points": (point.model_copy(update={"figures": figures}),)}
     )
-    first = next(warnings(worse, synthetic=False))
+    first = next(cautions(worse, synthetic=False, unit="lesion"))
     assert first.kind == "missed_melanomas"
     assert first.point == point.point
     assert first.share is not None
@@ -60,7 +61,7 @@ def test_missed_melanomas_come_first_and_name_the_point(evidence: Evidence) -> N
     better = evidence.model_copy(
         update={"operating_points": (point.model_copy(update={"figures": perfect}),)}
     )
-    assert next(warnings(better, synthetic=False)).kind != "missed_melanomas"
+    assert next(cautions(better, synthetic=False, unit="lesion")).kind != "missed_melanomas"
 
 
 def test_sure_misses_are_counted(evidence: Evidence) -> None:
@@ -69,7 +70,9 @@ def test_sure_misses_are_counted(evidence: Evidence) -> None:
         update={"n_melanomas": 8, "melanoma_missed": Estimate(value=0.375)}
     )
     bands = evidence.confidence.model_copy(update={"bands": (high,)})
-    found = list(warnings(evidence.model_copy(update={"confidence": bands}), synthetic=True))
+    found = list(
+        cautions(evidence.model_copy(update={"confidence": bands}), synthetic=True, unit="lesion")
+    )
     sure = next(one for one in found if one.kind == "sure_misses")
     assert (sure.count, sure.of) == (3, 8)
 
@@ -81,4 +84,45 @@ def test_a_model_without_points_and_checks_is_no_error(evidence: Evidence) -> No
         }
     )  # fmt: skip
     assert main_point(bare) is None
-    assert [one.kind for one in warnings(bare, synthetic=False)] == ["one_source"]
+    assert [one.kind for one in cautions(bare, synthetic=False, unit="lesion")] == ["one_source"]
+
+
+def test_the_report_counts_pictures_where_the_page_counts_lesions(evidence: Evidence) -> None:
+    point = main_point(evidence)
+    assert point is not None
+    figures = point.figures.model_copy(
+        update={
+            "sensitivity": Estimate(value=0.75),
+            "flagged": Estimate(value=0.4),
+            "lesion_sensitivity": Estimate(value=1.0),
+        }
+    )
+    mixed = evidence.model_copy(
+        update={"operating_points": (point.model_copy(update={"figures": figures}),)}
+    )
+    kinds = {
+        unit: [one.kind for one in cautions(mixed, synthetic=True, unit=unit)] for unit in UNITS
+    }
+    assert "missed_melanomas" in kinds["image"]
+    assert "missed_melanomas" not in kinds["lesion"]
+    said = next(of_report(mixed, synthetic=True))
+    assert "75 % of the melanoma images" in said
+    assert "40 % of all images" in said
+
+
+def test_the_perturbation_that_costs_most_is_named_with_its_strength(evidence: Evidence) -> None:
+    assert evidence.robustness is not None
+    name, one = next(iter(evidence.robustness.perturbations.items()))
+    strongest = one.strengths[-1]
+    drop = strongest.drop.model_copy(update={"balanced_accuracy": Estimate(value=0.9)})
+    worse = one.model_copy(
+        update={"strengths": (*one.strengths[:-1], strongest.model_copy(update={"drop": drop}))}
+    )
+    robustness = evidence.robustness.model_copy(
+        update={"perturbations": {**evidence.robustness.perturbations, name: worse}}
+    )
+    fragile = evidence.model_copy(update={"robustness": robustness})
+    caution = list(cautions(fragile, synthetic=True, unit="image"))[-1]
+    assert (caution.kind, caution.name) == ("fragile", name)
+    said = list(of_report(fragile, synthetic=True))[-1]
+    assert f"{one.title} ({strongest.amount:g} {one.unit}) lowers" in said
