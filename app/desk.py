@@ -3,8 +3,8 @@
 import json
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,8 @@ class Desk:
         user: Who sits before it.
         store: The model in production.
         audit: Where readings are written down.
+        asks: Asked every few seconds while the page is open; once one says yes, the page is drawn
+            anew. What is drawn adds to them.
     """
 
     config: DashboardConfig
@@ -50,6 +52,7 @@ class Desk:
     user: User
     store: "ModelStore"
     audit: "AuditLog"
+    asks: list[Callable[[], bool]] = field(default_factory=list, compare=False)
 
 
 @once()

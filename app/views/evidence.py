@@ -60,7 +60,8 @@ def _without(desk: Desk, served: Served) -> None:
     """There is no evidence at this moment."""
     texts, reason = desk.texts, why_not(served)
     if reason == "loading":
-        _fetch(desk, served)
+        desk.asks.append(lambda: why_not(served) != "loading")
+        st.info(texts("evidence.without.loading"), icon=":material/hourglass_top:")
     elif reason is not None:
         st.warning(
             texts(f"evidence.without.{reason}", version=served.version.version),
@@ -68,10 +69,3 @@ def _without(desk: Desk, served: Served) -> None:
         )
     else:
         st.rerun()
-
-
-@st.fragment(run_every=1)
-def _fetch(desk: Desk, served: Served) -> None:
-    if why_not(served) != "loading":
-        st.rerun()
-    st.info(desk.texts("evidence.without.loading"), icon=":material/hourglass_top:")

@@ -201,14 +201,11 @@ def _heading(desk: Desk, tray: Tray, picture: OnTray) -> None:
         st.html(
             f'<p class="sl-took-over"><span aria-hidden="true">⇄</span> {escape(took_over)}</p>'
         )
-    # Looked at every few seconds: by now another model may be the one in production.
-    st.fragment(_outdated, run_every=desk.config.watch_seconds)(desk, tray, picture)
+    _outdated(desk, tray, picture)
 
 
 def _outdated(desk: Desk, tray: Tray, picture: OnTray) -> None:
     """Say that another model would read this by now, and offer it."""
-    if door.is_over():
-        st.rerun()
     texts, mine = desk.texts, picture.reading.model_version
     current = desk.store.state().served
     if current is None or current.predictor.versions == picture.reading.prediction.versions:

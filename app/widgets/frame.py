@@ -70,14 +70,18 @@ def audit_log(texts: Texts) -> AuditLog:
 
 def surround(desk: Desk) -> None:
     """Draw the banners and the side bar."""
-    served = desk.store.state().served is not None
-    every = desk.config.watch_seconds if served else _WAITING_SECONDS
+    drawn_with = _version(desk.store.state())
+    every = _WAITING_SECONDS if drawn_with is None else desk.config.watch_seconds
     with st.sidebar:
         badge = st.empty()
         door.leave_button(desk.texts, desk.user)
     # One part that asks by itself, and no second: where one of several has the whole page drawn anew,
     # those that asked in the same moment can cut that off, and the page would wait for ever.
-    st.fragment(_watch, run_every=every)(desk, badge, waiting=not served)
+    st.fragment(_watch, run_every=every)(desk, badge, drawn_with)
+
+
+def _version(state: StoreState) -> int | None:
+    return None if state.served is None else state.served.version.version
 
 
 def _notice(texts: Texts) -> None:
@@ -87,16 +91,16 @@ def _notice(texts: Texts) -> None:
     )
 
 
-def _watch(desk: Desk, badge: DeltaGenerator, *, waiting: bool) -> None:
+def _watch(desk: Desk, badge: DeltaGenerator, drawn_with: int | None) -> None:
     """Which model speaks, what is not as it should be, and what has just changed.
 
     Args:
         desk: What the page works with.
         badge: Where the model's badge is drawn.
-        waiting: Whether nothing answered when the page was drawn.
+        drawn_with: The version that answered when the page was drawn; None where none did.
     """
     state = desk.store.state()
-    if door.is_over() or waiting != (state.served is None):
+    if door.is_over() or _version(state) != drawn_with or any(ask() for ask in desk.asks):
         st.rerun()
     with badge:
         _badge(state, desk.texts)
