@@ -1,6 +1,7 @@
 """What holds for every test: a world of its own, and no data that is not there."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -53,6 +54,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, variable in DATA_MARKERS.items():
             if item.get_closest_marker(marker) and not os.environ.get(variable):
                 item.add_marker(pytest.mark.skip(reason=f"{variable} is not set"))
+
+
+@pytest.fixture(autouse=True)
+def _mlflow_asks_the_environment() -> None:
+    """A place for runs that was set before is the environment's from here on, which a test may change.
+
+    `mlflow.set_tracking_uri` outweighs the variable for the rest of the process, even where it only
+    puts back what was there.
+    """
+    if mlflow := sys.modules.get("mlflow"):
+        place = mlflow.get_tracking_uri()
+        mlflow.set_tracking_uri(None)
+        os.environ["MLFLOW_TRACKING_URI"] = place
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Somebody who sits before a browser, and what a page must never do to them."""
 
+import contextlib
 import re
 from base64 import b64encode
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from skin_lesion.texts import Language, Texts, best_language
 from tests.app.browser.album import File
@@ -15,6 +17,7 @@ from tests.app.browser.serving import Dashboard
 SCREEN = {"width": 1366, "height": 768}
 PATIENCE_MS = 30_000
 _MOMENT_MS = 200
+_TRIES, _A_TRY_MS = 4, 5_000
 # What a stack trace, or the inside of this software, looks like to a user.
 _INSIDE = re.compile(r"Traceback|site-packages|\.py\b|sqlite:/|/(?:tmp|home|root|usr|work|var)/")
 
@@ -94,21 +97,33 @@ class Visitor:
             zone.dispatch_event(event, {"dataTransfer": transfer})
         return self.settle()
 
-    def choose(self, key: str, option: str) -> "Visitor":
+    def choose(self, key: str, option: str | re.Pattern[str]) -> "Visitor":
         """Take an option of a select box."""
-        self.options(key)
-        self.page.get_by_role("option", name=option, exact=True).click()
-        return self.settle()
+        offered = self.page.get_by_role("option", name=option, exact=True)
+        for _ in range(_TRIES):
+            self.options(key)
+            # The page may be drawn anew in this moment, which closes the list again.
+            with contextlib.suppress(PlaywrightTimeoutError):
+                offered.click(timeout=_A_TRY_MS)
+                return self.settle()
+        raise AssertionError(f"{key} offers no {option!r}, but {self.options(key)}")
 
     def options(self, key: str) -> list[str]:
         """Open a select box, and read what it offers."""
         box = self.at(key).get_by_role("combobox")
-        # It closes again where opening it makes the page scroll.
-        box.scroll_into_view_if_needed()
-        self.page.wait_for_timeout(_MOMENT_MS)
-        box.click()
-        expect(self.page.get_by_role("option").first).to_be_visible()
-        return self.page.get_by_role("option").all_inner_texts()
+        offered = self.page.get_by_role("option")
+        for _ in range(_TRIES):
+            if not offered.count():
+                # It closes again where opening it makes the page scroll.
+                box.scroll_into_view_if_needed()
+                self.page.wait_for_timeout(_MOMENT_MS)
+                box.click()
+            with contextlib.suppress(AssertionError):
+                expect(offered.first).to_be_visible(timeout=_A_TRY_MS)
+                # A list that was closed between the two has no names.
+                if names := offered.all_inner_texts():
+                    return names
+        raise AssertionError(f"the select box {key} does not open")
 
     def at(self, key: str) -> Locator:
         """The element to which the dashboard gave this key."""
