@@ -7,6 +7,7 @@ and most commands need but some of them.
 import re
 import sys
 import textwrap
+import traceback
 from collections.abc import Iterator
 
 _LONGEST = 400
@@ -30,6 +31,11 @@ def explain(error: BaseException) -> str | None:
         return (
             f"a database cannot be used ({there}): {_line(getattr(error, 'orig', None) or error)}; "
             "see that it is there, is a database of that program, and may be written"
+        )
+    if isinstance(error, ModuleNotFoundError) and _raised_in(error, "sqlalchemy.dialects"):
+        return (
+            f"the driver {error.name} of a database ({' or '.join(_databases())}) is not installed; name "
+            "one that is, such as postgresql+psycopg://..., or install it"
         )
     if _is(error, "zenml.exceptions", "ZenMLBaseException"):
         return f"ZenML at {_zenml()} failed: {_line(error)}; see `zenml status`"
@@ -58,6 +64,13 @@ def _of_mlflow(error: BaseException) -> str:
             "or in MLFLOW_TRACKING_TOKEN"
         )
     return f"{what}; see that it runs, and that MLFLOW_TRACKING_URI names the right one"
+
+
+def _raised_in(error: BaseException, package: str) -> bool:
+    """Whether the function that raised it belongs to a package."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    modules = [str(frame.f_globals.get("__name__", "")) for frame in frames]
+    return any(name.startswith(f"{package}.") for name in modules)
 
 
 def _databases() -> Iterator[str]:

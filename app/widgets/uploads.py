@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 
@@ -17,8 +18,8 @@ def let_go(files: Iterable[UploadedFile]) -> None:
         files: As the widget gave them.
     """
     context = get_script_run_ctx()
-    if context is None:
-        return
+    if context is None or not isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        return  # nothing is held, or by somebody who looks after it
     for file in files:
         context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 

@@ -119,6 +119,15 @@ def test_no_password_is_shown(closed: str, capsys: pytest.CaptureFixture[str]) -
         assert without_password(uri) == uri
 
 
+def test_a_database_without_its_driver_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = command("postgresql://ann:secret@127.0.0.1:1/mlflow", "status", capsys=capsys)
+    assert "the driver psycopg2 of a database" in line
+    assert "postgresql+psycopg://" in line
+    assert "secret" not in line
+
+
 def test_a_server_that_is_down_is_not_taken_for_a_model_that_is_not_there(
     closed: str, tmp_path: Path
 ) -> None:
