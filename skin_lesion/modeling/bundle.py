@@ -44,6 +44,27 @@ class ContractError(ValueError):
     """A contract that this version of the library cannot serve."""
 
 
+class EnsembleMember(BaseModel):
+    """One of several networks that answer together.
+
+    Attributes:
+        fold: Number of the fold of the training lesions that chose its weights and that it never
+            learnt from, counted from 1.
+        training_run_id: MLflow run that trained it; None outside a tracked run.
+        split_hash: Hash of that fold's own split.
+        epoch_kept: Epoch whose weights were kept, counted from 1 over both phases.
+        val_macro_f1: Macro F1 on its fold, by which that epoch was chosen.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fold: int
+    training_run_id: str | None
+    split_hash: str
+    epoch_kept: int
+    val_macro_f1: float
+
+
 class Contract(BaseModel):
     """What a model promises to whoever serves it; `contract.json` in the bundle.
 
@@ -75,6 +96,7 @@ class Contract(BaseModel):
         input_range: Smallest and largest value of a pixel, both included.
         colour_order: Order of the channels.
         decisions: What evaluation froze; None before evaluation.
+        members: Networks whose logits the model averages; none where it is a single one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -101,6 +123,7 @@ class Contract(BaseModel):
     input_range: tuple[int, int] = (0, 255)
     colour_order: str = "RGB"
     decisions: Decisions | None = None
+    members: tuple[EnsembleMember, ...] = ()
 
     @property
     def calibrator(self) -> Calibrator:

@@ -19,7 +19,7 @@ from skin_lesion.data.image_array import ImageArray, Pixels
 from skin_lesion.data.manifest import Manifest
 from skin_lesion.data.split_table import SplitTable
 from skin_lesion.labels import LABELS
-from skin_lesion.modeling.bundle import Contract, ModelBundle
+from skin_lesion.modeling.bundle import Contract, EnsembleMember, ModelBundle
 from skin_lesion.modeling.train import WarmupModel
 from skin_lesion.settings import ResizeMode
 
@@ -39,11 +39,13 @@ class BundleFacts:
         resize_mode: How the training pictures were brought to the input size.
         code_version: Version of the library and of its training code.
         training_run_id: MLflow run; None outside a tracked run.
+        members: Of an ensemble; none for a single network.
     """
 
     resize_mode: ResizeMode
     code_version: str
     training_run_id: str | None
+    members: tuple[EnsembleMember, ...] = ()
 
 
 def make_bundle(
@@ -100,6 +102,7 @@ def make_bundle(
             synthetic_only=provenance.synthetic,
             licence=provenance.licence,
             parity_max_abs_difference=difference,
+            members=facts.members,
         )
         (folder / "contract.json").write_text(contract.model_dump_json(indent=2) + "\n")
         os.replace(folder, target)
