@@ -51,8 +51,10 @@ class SplitTable:
     """Which split each image belongs to.
 
     Attributes:
-        rows: Columns `image_id`, `lesion_id`, `group` (lesion group, str), `dx`, `split`; row i
-            describes row i of the manifest and of the image array.
+        rows: Columns `image_id`, `lesion_id`, `group` (lesion group, str), `dx`, `split`, `block`
+            (groups of one block must not be parted; nearly always the group itself); row i describes
+            row i of the manifest and of the image array. A split from before blocks were kept has no
+            such column.
         leak_report: What was checked on it.
     """
 

@@ -21,6 +21,7 @@ from skin_lesion.settings.data import (
     ValidateConfig,
 )
 from skin_lesion.settings.drift import DriftConfig
+from skin_lesion.settings.ensemble import EnsembleConfig
 from skin_lesion.settings.evaluation import EvaluateConfig, ExternalConfig, GateConfig
 from skin_lesion.settings.registry import RegistryConfig
 from skin_lesion.settings.serving import (
@@ -45,6 +46,7 @@ __all__ = [
     "BatchConfig",
     "DashboardConfig",
     "DriftConfig",
+    "EnsembleConfig",
     "EvaluateConfig",
     "ExternalConfig",
     "FinetuneConfig",
