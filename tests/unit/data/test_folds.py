@@ -162,7 +162,7 @@ def test_a_split_from_before_blocks_were_kept_goes_by_its_groups() -> None:
 def test_such_a_split_is_refused_where_duplicates_would_be_parted() -> None:
     bound = _split([*ENOUGH, *OTHERS], [(0, 1)])
     old = replace(bound, rows=bound.rows.drop(columns="block"))
-    with pytest.raises(SplitError, match="1 duplicate pairs in separate groups.*run the step"):
+    with pytest.raises(SplitError, match=r"1 duplicate pairs in separate groups.*run the step"):
         cut_folds(old, 2, 0)
 
 
