@@ -5,7 +5,7 @@
     log.feedback(row.id, "a.smith", "dermatologist", "mel", "regression structures at the rim")
 
 It keeps the SHA-256 of a picture, never the picture, unless it was opened with a folder for them.
-What tampering it finds, and what it cannot, stands in `verification.py`.
+What tampering it finds, and what it cannot, stands in `skin_lesion/chain/verification.py`.
 """
 
 from skin_lesion.audit.database import URL_VARIABLE, AuditError, audit_url
@@ -13,7 +13,7 @@ from skin_lesion.audit.export import write_csv
 from skin_lesion.audit.log import AuditLog
 from skin_lesion.audit.queries import Agreement, Reading, Scope
 from skin_lesion.audit.records import FEEDBACK_LABELS, OTHER, AuditRow, Entry
-from skin_lesion.audit.verification import Fault, Head, Verification
+from skin_lesion.chain.verification import Fault, Head, Verification
 
 __all__ = [
     "FEEDBACK_LABELS",

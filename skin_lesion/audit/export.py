@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TextIO
 
-from skin_lesion.audit.records import COLUMNS, AuditRow, canonical_json, timestamp
+from skin_lesion.audit.records import COLUMNS, AuditRow
+from skin_lesion.chain.rows import canonical_json, timestamp
 from skin_lesion.spreadsheets import no_formula
 
 

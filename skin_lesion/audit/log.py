@@ -1,67 +1,55 @@
 """The audit log: what was predicted for whom by which model, and what people said of it."""
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select
-
 from skin_lesion.audit import pictures as kept_pictures
 from skin_lesion.audit import queries
-from skin_lesion.audit.database import AuditError, Database
+from skin_lesion.audit.database import AuditError
 from skin_lesion.audit.queries import Agreement, Reading, Scope
 from skin_lesion.audit.records import (
-    GENESIS,
     AuditRow,
-    DamagedRowError,
     Entry,
-    Stored,
-    chained,
     feedback_values,
     from_stored,
     reading_values,
 )
-from skin_lesion.audit.schema import (
-    State,
-    append,
-    create,
-    fallen_fences,
-    is_there,
-    read_state,
-)
-from skin_lesion.audit.verification import Head, Verification, check_chain
+from skin_lesion.audit.schema import BOOK
+from skin_lesion.chain.log import ChainedLog, utc_now
 from skin_lesion.settings import AuditConfig
 
 # What 64 bits hold.
 _MAX_ID = 2**63 - 1
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-class AuditLog:
+class AuditLog(ChainedLog[AuditRow]):
     """An append-only log of predictions; may be shared by threads, and by processes through its URL.
 
     Nothing is kept open between two calls. Whatever goes wrong is an `AuditError`: a reading that
     was not recorded must not pass for one that was.
     """
 
+    book = BOOK
+
     def __init__(
         self,
-        database: Database,
+        url: str,
         config: AuditConfig,
         pictures: Path | None,
         clock: Callable[[], datetime],
     ) -> None:
         """Use `open`."""
-        self._database = database
+        super().__init__(
+            url,
+            timeout_seconds=config.timeout_seconds,
+            rows_in_memory=config.rows_in_memory,
+            clock=clock,
+        )
         self._config = config
         self._pictures = pictures
-        self._clock = clock
 
     @classmethod
     def open(
@@ -71,7 +59,7 @@ class AuditLog:
         create: bool = True,
         pictures: Path | None = None,
         config: AuditConfig | None = None,
-        clock: Callable[[], datetime] = _now,
+        clock: Callable[[], datetime] = utc_now,
     ) -> "AuditLog":
         """Open a log.
 
@@ -89,15 +77,18 @@ class AuditLog:
             LookupError: There is no log, and none may be made.
             AuditError: The database cannot be used, or a newer version of this program wrote it.
         """
-        config = config or AuditConfig()
-        log = cls(Database(url, config), config, pictures, clock)
+        log = cls(url, config or AuditConfig(), pictures, clock)
         log._prepare(may_create=create)
         return log
 
-    @property
-    def name(self) -> str:
-        """The log's URL without the password."""
-        return self._database.name
+    @staticmethod
+    def as_row(cells: Mapping[str, Any]) -> AuditRow:
+        """A row of the log from what the database keeps of it.
+
+        Raises:
+            DamagedRowError: Somebody wrote into it what this log never writes.
+        """
+        return from_stored(cells)
 
     def record(self, entry: Entry) -> AuditRow:
         """Write down a reading.
@@ -208,92 +199,6 @@ class AuditLog:
         with self._database.reading() as connection:
             return queries.count_agreement(connection, scope or Scope(), model_version)
 
-    def head(self) -> Head:
-        """Where the log ends, to be noted elsewhere.
-
-        Raises:
-            AuditError: The log cannot be read, or does not end where the database says.
-        """
-        with self._database.reading() as connection:
-            state = self._state(connection)
-            row = connection.execute(queries.last()).one_or_none()
-        rows, row_hash = (0, GENESIS) if row is None else row
-        if (rows, row_hash) != (state.row_count, state.row_hash):
-            raise self._database.refuse(
-                "it does not end where the database says; run `skin-lesion audit verify`"
-            )
-        return Head(row_hash, rows)
-
-    def verify(self, noted: Head | None = None) -> Verification:
-        """Look at every row.
-
-        Args:
-            noted: A head noted elsewhere; without one, rows cut off the end together with the note
-                that the database keeps of them, and a chain computed anew, cannot be found.
-
-        Raises:
-            AuditError: The log cannot be read.
-        """
-        with self._database.reading() as connection:
-            state = self._state(connection)
-            rows = self._streamed(connection, queries.in_order(Scope()))
-            return check_chain(
-                (row._asdict() for row in rows),
-                state.row_count,
-                state.row_hash,
-                noted=noted,
-                fallen_fences=fallen_fences(connection),
-            )
-
-    def _prepare(self, *, may_create: bool) -> None:
-        path = self._database.path
-        if path is not None and not path.exists():
-            if not may_create:
-                raise LookupError(f"there is no audit log at {self.name}")
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                # It tells who read what: SQLite itself would let everybody read it.
-                path.touch(mode=0o600)
-            except OSError as error:
-                raise self._database.refuse(f"{error}") from error
-        with self._database.reading() as connection:
-            there = self._checked(connection)
-        if there:
-            return
-        if not may_create:
-            raise LookupError(f"there is no audit log at {self.name}")
-        with self._database.writing() as connection:
-            # Somebody else may have made it in the meantime.
-            if not self._checked(connection):
-                create(connection)
-        self._database.keep_readers_going()
-
-    def _checked(self, connection: Connection) -> bool:
-        try:
-            there = is_there(connection)
-        except ValueError as error:
-            raise self._database.refuse(str(error)) from error
-        if there:
-            self._state(connection)
-        return there
-
-    def _state(self, connection: Connection) -> State:
-        try:
-            return read_state(connection)
-        except ValueError as error:
-            raise self._database.refuse(str(error)) from error
-
-    def _append(self, connection: Connection, values: Sequence[Stored]) -> list[AuditRow]:
-        state = self._state(connection)
-        row_id, previous = state.row_count, state.row_hash
-        rows = []
-        for cells in values:
-            row_id += 1
-            rows.append(chained(cells, row_id, self._clock(), previous))
-            previous = str(rows[-1]["row_hash"])
-        append(connection, rows)
-        return [from_stored(row) for row in rows]
-
     def _keep_pictures(self, entries: Sequence[Entry]) -> None:
         if self._pictures is None:
             return
@@ -308,20 +213,3 @@ class AuditLog:
                     f"the picture cannot be kept in {self._pictures}: {error}. Nothing was "
                     "recorded. Check that the folder can be written and that its disk has room"
                 ) from error
-
-    def _stream(self, query: Select[Any]) -> Iterator[AuditRow]:
-        with self._database.reading() as connection, self._damage_told():
-            for row in self._streamed(connection, query):
-                yield from_stored(row._asdict())
-
-    def _streamed(self, connection: Connection, query: Select[Any]) -> Iterable[Row[Any]]:
-        return connection.execute(
-            query, execution_options={"yield_per": self._config.rows_in_memory}
-        )
-
-    @contextmanager
-    def _damage_told(self) -> Iterator[None]:
-        try:
-            yield
-        except DamagedRowError as error:
-            raise self._database.refuse(f"{error}; run `skin-lesion audit verify`") from error

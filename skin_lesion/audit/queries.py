@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, case, func, select
 
-from skin_lesion.audit.records import AuditRow, from_stored, timestamp
+from skin_lesion.audit.records import AuditRow, from_stored
 from skin_lesion.audit.schema import audit_log
+from skin_lesion.chain.rows import timestamp
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,6 @@ def in_order(scope: Scope) -> Select[Any]:
 def by_id(row_id: int) -> Select[Any]:
     """One row."""
     return select(audit_log).where(audit_log.c.id == row_id)
-
-
-def last() -> Select[Any]:
-    """Id and hash of the last row."""
-    return select(audit_log.c.id, audit_log.c.row_hash).order_by(audit_log.c.id.desc()).limit(1)
 
 
 def latest_readings(connection: Connection, user: str | None, limit: int) -> list[Reading]:

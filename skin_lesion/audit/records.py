@@ -1,4 +1,4 @@
-"""What a row of the audit log holds, how it is checked, and how it is hashed."""
+"""What a row of the audit log holds, and how it is checked."""
 
 import hashlib
 import json
@@ -9,6 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from skin_lesion.chain.rows import (
+    DamagedRowError,
+    Stored,
+    canonical_json,
+    checked_sha256,
+    checked_text,
+)
 from skin_lesion.labels import LABELS
 from skin_lesion.settings import AuditConfig
 
@@ -19,26 +26,14 @@ if TYPE_CHECKING:
 OTHER = "other"
 FEEDBACK_LABELS: tuple[str, ...] = (*LABELS, OTHER)
 
-# What the first row follows.
-GENESIS = "0" * 64
-
 COLUMNS: tuple[str, ...] = (
     "id", "at", "user", "role", "image_sha256", "model_version", "contract_hash", "probabilities",
     "prediction", "verdicts", "status", "reason", "feedback_label", "feedback_note", "corrects_id",
     "previous_hash", "row_hash",
 )  # fmt: skip
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-# NUL, escape sequences and the like have no place in a log; a note may have lines.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# As everywhere in a log, but that a note may have lines.
 _CONTROL_IN_NOTES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-
-# What a database keeps: text and whole numbers alone, so that nothing is lost in conversions.
-Stored = dict[str, str | int | None]
-
-
-class DamagedRowError(ValueError):
-    """A row holds what this log never writes."""
 
 
 @dataclass(frozen=True)
@@ -108,46 +103,6 @@ class AuditRow:
         return self.corrects_id is not None
 
 
-def canonical_json(value: Mapping[str, Any]) -> str:
-    """A JSON object in the canonical form of RFC 8785: sorted keys, no blanks, Unicode as it is.
-
-    Raises:
-        ValueError: A number is not finite.
-    """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-
-
-def row_hash(values: Mapping[str, str | int | None]) -> str:
-    """SHA-256 of a row, as 64 hexadecimal digits.
-
-    What is hashed is the UTF-8 text of `canonical_json` of an object whose members are the columns
-    but `row_hash`, just as the database keeps them: text, whole numbers and null; `at` is text, and
-    `probabilities` and `verdicts` are the text of their JSON.
-
-    Args:
-        values: A cell for each column; `row_hash` may be missing.
-
-    Raises:
-        ValueError: A text holds what UTF-8 cannot express.
-        TypeError: A cell is neither text, nor a whole number, nor None.
-    """
-    hashed = {name: values[name] for name in COLUMNS if name != "row_hash"}
-    return hashlib.sha256(canonical_json(hashed).encode()).hexdigest()
-
-
-def timestamp(moment: datetime) -> str:
-    """A moment as the log writes it: `2026-01-31T08:05:09.000123Z`, so that text order is time order.
-
-    Raises:
-        ValueError: The moment has no time zone.
-    """
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment.isoformat()} has no time zone; expected one, such as +00:00")
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
 def model_name(versions: "Versions") -> str:
     """What the log calls a model: its version in the registry, or `bundle:` and its hash."""
     return versions.model or f"bundle:{versions.bundle}"
@@ -175,18 +130,18 @@ def reading_values(entry: Entry, config: AuditConfig) -> Stored:
     if entry.picture is not None and sha256 is not None:
         _check_picture(entry.picture, sha256)
     return {
-        "user": _text("user", entry.user, limit),
-        "role": _text("role", entry.role, limit),
-        "image_sha256": sha256 if sha256 is None else _sha256("image_sha256", sha256),
-        "model_version": _text("model version", model_name(versions), limit),
-        "contract_hash": _sha256("contract_hash", versions.contract),
+        "user": checked_text("user", entry.user, limit),
+        "role": checked_text("role", entry.role, limit),
+        "image_sha256": sha256 if sha256 is None else checked_sha256("image_sha256", sha256),
+        "model_version": checked_text("model version", model_name(versions), limit),
+        "contract_hash": checked_sha256("contract_hash", versions.contract),
         "probabilities": _probabilities(answer.probabilities),
         "prediction": answer.prediction if answer.prediction is None else _label(answer.prediction),
         "verdicts": None if answer.verdicts is None else canonical_json(
             {name: bool(positive) for name, positive in answer.verdicts.items()}
         ),
         "status": answer.status,
-        "reason": None if answer.reason is None else _text("reason", answer.reason, limit),
+        "reason": None if answer.reason is None else checked_text("reason", answer.reason, limit),
     }  # fmt: skip
 
 
@@ -204,8 +159,8 @@ def feedback_values(
             "reading again, the latest counts"
         )
     return {
-        "user": _text("user", user, config.max_name_characters),
-        "role": _text("role", role, config.max_name_characters),
+        "user": checked_text("user", user, config.max_name_characters),
+        "role": checked_text("role", role, config.max_name_characters),
         "image_sha256": reading.image_sha256,
         "model_version": reading.model_version,
         "contract_hash": reading.contract_hash,
@@ -213,14 +168,6 @@ def feedback_values(
         "feedback_note": _note(note, config.max_note_characters),
         "corrects_id": reading.id,
     }
-
-
-def chained(values: Stored, row_id: int, at: datetime, previous_hash: str) -> Stored:
-    """A whole row: cells that are not given are None, and its hash is computed."""
-    row: Stored = dict.fromkeys(COLUMNS) | values
-    row |= {"id": row_id, "at": timestamp(at), "previous_hash": previous_hash}
-    row["row_hash"] = row_hash(row)
-    return row
 
 
 def from_stored(values: Mapping[str, Any]) -> AuditRow:
@@ -246,22 +193,6 @@ def _check_picture(picture: bytes, expected: str) -> None:
             f"the picture's SHA-256 is {found}, that of the prediction {expected}; expected the "
             "very bytes that were predicted on"
         )
-
-
-def _sha256(name: str, value: str) -> str:
-    if not _SHA256.fullmatch(value):
-        raise ValueError(f"{name} is {value!r}; expected 64 lower-case hexadecimal digits")
-    return value
-
-
-def _text(name: str, value: str, limit: int) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{name} is {value!r}; expected a text that is not blank")
-    if len(value) > limit:
-        raise ValueError(f"{name} has {len(value)} characters; at most {limit} are kept")
-    if found := _CONTROL.search(value):
-        raise ValueError(f"{name} holds the control character {found.group()!r}; leave it out")
-    return value
 
 
 def _note(value: str | None, limit: int) -> str | None:

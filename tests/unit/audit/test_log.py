@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from skin_lesion.audit import AuditError, AuditLog, AuditRow, Scope, write_csv
-from skin_lesion.audit.records import COLUMNS, GENESIS, row_hash
+from skin_lesion.audit.records import COLUMNS
+from skin_lesion.chain.rows import GENESIS, row_hash
 from skin_lesion.settings import AuditConfig
 
 NOTE = "Pigmentnetz unregelmäßig, 5 mm – 変化あり\nsecond line\t🩺"

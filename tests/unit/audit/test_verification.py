@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from skin_lesion.audit import AuditError, AuditLog, Head
-from skin_lesion.audit.records import COLUMNS, GENESIS, row_hash
+from skin_lesion.audit.records import COLUMNS
+from skin_lesion.chain.rows import GENESIS, row_hash
 
 
 @pytest.fixture

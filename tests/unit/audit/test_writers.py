@@ -16,7 +16,9 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from skin_lesion.audit import AuditError, AuditLog, Scope, audit_url
-from skin_lesion.audit.database import _POSTGRES_LOCK, URL_VARIABLE
+from skin_lesion.audit.database import URL_VARIABLE
+from skin_lesion.audit.schema import BOOK
+from skin_lesion.chain.database import postgres_lock
 from skin_lesion.settings import AuditConfig
 
 WRITERS = 8
@@ -51,7 +53,7 @@ def held(url: str) -> Iterator[None]:
         return
     engine = create_engine(parsed.set(drivername="postgresql+psycopg"), poolclass=NullPool)
     with engine.begin() as connection:
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_POSTGRES_LOCK})"))
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({postgres_lock(BOOK)})"))
         yield
 
 
@@ -198,7 +200,7 @@ def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
 def test_a_role_that_owns_nothing_can_write_and_cannot_take_the_fences_down(
     url: str, log: AuditLog, entry
 ) -> None:
-    """As `skin_lesion/audit/schema.py` recommends for PostgreSQL."""
+    """As `skin_lesion/chain/schema.py` recommends for PostgreSQL."""
     owner = make_url(url)
     role = f"audit_app_{uuid.uuid4().hex}"
     schema = owner.query["options"].removeprefix("-csearch_path=")

@@ -1,4 +1,4 @@
-"""Whether the rows of an audit log are those that were written.
+"""Whether the rows of a chained log are those that were written.
 
 Every row holds the hash of the row before it, and its own hash covers that. So a row that was
 changed, removed, inserted or moved breaks the chain at that place or right behind it. The database
@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from skin_lesion.audit.records import COLUMNS, GENESIS, row_hash
+from skin_lesion.chain.rows import GENESIS, row_hash
 
 _HEAD = re.compile(r"([0-9a-f]{64})(?::([0-9]{1,18}))?")
 
@@ -46,8 +46,8 @@ class Head:
         found = _HEAD.fullmatch(value.strip())
         if found is None:
             raise ValueError(
-                f"the head is {value!r}; expected HASH or HASH:COUNT as `skin-lesion audit head` "
-                "prints it, with 64 lower-case hexadecimal digits"
+                f"the head is {value!r}; expected HASH or HASH:COUNT as the log's command prints it, "
+                "with 64 lower-case hexadecimal digits"
             )
         rows = None if found[2] is None else int(found[2])
         if rows is not None and (rows == 0) != (found[1] == GENESIS):
@@ -97,7 +97,8 @@ class Verification:
 class _Chain:
     """The rows that were looked at so far; memory does not grow with them."""
 
-    def __init__(self, noted: Head | None) -> None:
+    def __init__(self, columns: Sequence[str], noted: Head | None) -> None:
+        self._columns = columns
         self.rows = 0
         self.hash = GENESIS
         self.clock_set_back = 0
@@ -119,7 +120,7 @@ class _Chain:
                 f"does not follow {before}: a row was inserted, removed, moved or replaced here or "
                 "just before"
             )
-        if not _is_whole(row):
+        if not _is_whole(row, self._columns):
             broken.append("its values do not give its row_hash: a value was changed")
         if broken:
             return Fault(expected, "; ".join(broken))
@@ -166,6 +167,7 @@ class _Chain:
 
 def check_chain(
     rows: Iterable[Mapping[str, object]],
+    columns: Sequence[str],
     row_count: int,
     last_hash: str,
     *,
@@ -176,12 +178,13 @@ def check_chain(
 
     Args:
         rows: Cells by column, as the database keeps them.
+        columns: Every column that a row has to have.
         row_count: Rows there should be, as the database notes it.
         last_hash: Hash of the last one, as the database notes it.
         noted: A head noted elsewhere; None looks at the log alone.
         fallen_fences: Triggers that no longer protect the log.
     """
-    chain = _Chain(noted)
+    chain = _Chain(columns, noted)
     fault = None
     for row in rows:
         fault = chain.follow(row)
@@ -198,8 +201,8 @@ def check_chain(
     return Verification(Head(chain.hash, chain.rows), fault, chain.clock_set_back)
 
 
-def _is_whole(row: Mapping[str, object]) -> bool:
-    cells = {name: row[name] for name in COLUMNS}
+def _is_whole(row: Mapping[str, object], columns: Sequence[str]) -> bool:
+    cells = {name: row[name] for name in columns}
     if not all(cell is None or type(cell) in (str, int) for cell in cells.values()):
         return False
     try:
