@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from zenml.models import ArtifactVersionResponse, PipelineRunResponse
 
 PIPELINE = "training_pipeline"
+ENSEMBLES = "ensemble_pipeline"
 FIGURES = {
     "macro_f1": "Macro F1",
     "balanced_accuracy": "Balanced accuracy",
@@ -24,7 +25,7 @@ FIGURES = {
 
 
 def describe_last_run(tracking_uri: str) -> str:
-    """Figures, registered model and pages of the last finished training run, as text.
+    """Figures, registered model and pages of the last finished training run, an ensemble's included.
 
     Args:
         tracking_uri: Where MLflow keeps its runs.
@@ -32,15 +33,19 @@ def describe_last_run(tracking_uri: str) -> str:
     Raises:
         LookupError: There is no finished run.
     """
-    runs = Client().list_pipeline_runs(
-        pipeline=PIPELINE, status=ExecutionStatus.COMPLETED, sort_by="desc:created", size=1
-    )
-    if not runs.items:
+    runs = [
+        run
+        for pipeline in (PIPELINE, ENSEMBLES)
+        for run in Client().list_pipeline_runs(
+            pipeline=pipeline, status=ExecutionStatus.COMPLETED, sort_by="desc:created", size=1
+        )
+    ]
+    if not runs:
         raise LookupError(
             "no training run has finished yet; start one with "
             "`zenml pipeline run pipelines.training.training_pipeline -c configs/demo.yaml`"
         )
-    run = runs.items[0]
+    run = max(runs, key=lambda one: one.created)
     artifacts = dict(_artifacts(run))
     evaluation = artifacts["evaluation"].run_metadata
     version = artifacts["registered_version"].run_metadata

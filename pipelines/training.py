@@ -61,4 +61,4 @@ def training_pipeline(
     )
     bundle, finetune_history = finetune_train(images, table, plan, manifest, warmup)
     evaluation = evaluate(bundle, images, table, manifest, seed)
-    register(bundle, evaluation, manifest, table, plan, warmup_history, finetune_history)
+    register(bundle, evaluation, manifest, table, plan, [warmup_history, finetune_history])

@@ -15,6 +15,7 @@ from skin_lesion.modeling.train import RunContext
 from steps._caching import training_code
 
 CHECKPOINTS_VARIABLE = "SKIN_LESION_CHECKPOINTS"
+_OF_FOLD = "_fold_"
 
 
 def resolved_configuration() -> dict[str, Any]:
@@ -25,9 +26,17 @@ def resolved_configuration() -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, step in snapshot.step_configurations.items():
         parameters = dict(step.config.parameters)
-        values[name] = parameters.pop("config", {})
+        # Members of an ensemble are configured alike, but for the number of the fold.
+        alike = name.partition(_OF_FOLD)[0]
+        parameters.pop("fold", None)
+        values[alike] = values.get(alike, {}) | parameters.pop("config", {})
         values |= parameters
     return values
+
+
+def of_fold(step: str, fold: int) -> str:
+    """What a step that every member of an ensemble goes through is called for one of them."""
+    return f"{step}{_OF_FOLD}{fold}"
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from skin_lesion.modeling.history import History
 from skin_lesion.registry import RegisteredVersion
 from skin_lesion.release import release
 from skin_lesion.settings import GateConfig
+from skin_lesion.tracking_members import adopt_training
 from steps._run import mlflow_run, resolved_configuration
 
 
@@ -32,8 +33,7 @@ def register(
     manifest: Manifest,
     split: SplitTable,
     plan: AugmentationPlan,
-    warmup_history: History,
-    finetune_history: History,
+    histories: list[History],
     config: GateConfig = GateConfig(),
 ) -> tuple[
     Annotated[RegisteredVersion, "registered_version"],
@@ -42,11 +42,13 @@ def register(
     Annotated[HTMLString, "data_sheet"],
     Annotated[HTMLString, "checklists"],
 ]:
-    """Complete the MLflow run, pass the gates, and register the bundle unless it is there already."""
-    histories = [warmup_history, finetune_history]
+    """Complete the MLflow run, pass the gates, and register the bundle unless it is there already.
+
+    `histories` are the training phases in order, of one member of an ensemble after the other.
+    """
     with mlflow_run() as run_id, workspace() as space:
         tracking.log_configuration(resolved_configuration())
-        tracking.adopt_phases(histories)
+        adopt_training(histories, bundle.contract)
         tracking.log_evaluation(evaluation)
         released = release(bundle, evaluation, config, space.path / "bundle")
         version, gate = released.version, released.gate

@@ -66,13 +66,13 @@ class Workplace:
         file.write_text(yaml.safe_dump(config))
         return self.run_file(file)
 
-    def run_file(self, file: Path) -> FinishedRun:
-        """Run a configuration as it is."""
+    def run_file(self, file: Path, pipeline: Any = None) -> FinishedRun:
+        """Run a configuration as it is; of the training pipeline, unless another one is given."""
         from zenml.client import Client
 
         from pipelines.training import training_pipeline
 
-        started = training_pipeline.with_options(config_path=str(file))()
+        started = (pipeline or training_pipeline).with_options(config_path=str(file))()
         run = Client().get_pipeline_run(started.id)
         assert run.status == ExecutionStatus.COMPLETED
         steps = run.steps

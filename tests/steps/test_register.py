@@ -11,6 +11,6 @@ def test_no_configuration_can_part_the_names_in_mlflow_and_zenml() -> None:
     assert MODEL.name == MODEL_NAME
     assert inspect.signature(register_bundle).parameters["name"].default == MODEL_NAME
     assert set(inspect.signature(register.entrypoint).parameters) == {
-        "bundle", "evaluation", "manifest", "split", "plan", "warmup_history",
-        "finetune_history", "config",
+        "bundle", "evaluation", "manifest", "split", "plan", "histories",
+        "config",
     }  # fmt: skip

@@ -50,3 +50,35 @@ def test_a_stack_without_mlflow_is_told_what_it_lacks(
         _run.mlflow_run(),
     ):
         pass
+
+
+def test_what_members_of_an_ensemble_share_is_configured_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And under the names that a single network has, so that runs can be compared."""
+
+    def step(**parameters: object) -> SimpleNamespace:
+        return SimpleNamespace(config=SimpleNamespace(parameters=parameters))
+
+    steps = {
+        "split": step(seed=3, config={"train": 0.7}),
+        **{
+            name: step(fold=fold, seed=3, config=config)
+            for fold in (1, 2)
+            for name, config in (
+                (_run.of_fold("ensemble", fold), {"folds": 2}),
+                (_run.of_fold("warmup_train", fold), {"epochs": 4}),
+            )
+        },
+        "ensemble": step(),
+    }
+    context = SimpleNamespace(
+        pipeline_run=SimpleNamespace(snapshot=SimpleNamespace(step_configurations=steps))
+    )
+    monkeypatch.setattr(_run, "get_step_context", lambda: context)
+    assert _run.resolved_configuration() == {
+        "seed": 3,
+        "split": {"train": 0.7},
+        "ensemble": {"folds": 2},
+        "warmup_train": {"epochs": 4},
+    }

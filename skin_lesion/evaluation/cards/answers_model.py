@@ -100,15 +100,22 @@ def selection(facts: CardFacts) -> Answer:
         return not_measured("Which epoch was kept", "Training")
     return Answer(
         "reported",
-        f"Weights after epoch {facts.training.epoch_kept} of {facts.training.epochs}, chosen on "
-        "validation.",
+        f"Of {counted(facts.training.epochs, 'epoch')}, {facts.training.choice}.",
         card("Training"),
     )
 
 
 def ensembling(facts: CardFacts) -> Answer:
     """Several models together."""
-    return Answer("not applicable", "One network; no ensemble.", card("Model"))
+    members = facts.model.members
+    if members == 1:
+        return Answer("not applicable", "One network; no ensemble.", card("Model"))
+    return Answer(
+        "reported",
+        f"The logits of {members} networks are averaged. Each learnt from all folds of the training "
+        "lesions but one; validation and test are unseen by all of them.",
+        card("Model"),
+    )
 
 
 def imbalance(facts: CardFacts) -> Answer:
@@ -147,7 +154,7 @@ def analysis(facts: CardFacts) -> Answer:
     built = (
         "how it was trained was not recorded"
         if training is None
-        else f"{counted(training.epochs, 'epoch')}, validation chose epoch {training.epoch_kept}"
+        else f"{counted(training.epochs, 'epoch')}; {training.choice}"
     )
     frozen = [
         "" if facts.calibration is None else METHOD_NAMES[facts.calibration.method],

@@ -60,6 +60,7 @@ class ModelFacts(Figures):
         input_height: In pixels.
         input_width: In pixels.
         resize_mode: How a picture is brought to that size.
+        members: Networks whose logits are averaged; 1 where it is a single one.
     """
 
     backbone: str
@@ -68,6 +69,7 @@ class ModelFacts(Figures):
     input_height: int
     input_width: int
     resize_mode: str
+    members: int = 1
 
 
 class TrainingFacts(Figures):
@@ -75,12 +77,13 @@ class TrainingFacts(Figures):
 
     Attributes:
         epochs: Epochs that were run, over all phases.
-        epoch_kept: Epoch whose weights were kept.
+        epoch_kept: Epoch whose weights were kept; of an ensemble, that of the last member.
         minutes: Wall-clock time.
         hardware: Where.
         seed: Seed of everything random.
         imbalance: How unequal class sizes were met, in words.
         augmentation: How pictures were varied, in words.
+        epochs_kept: Epoch whose weights were kept, of each member of an ensemble.
     """
 
     epochs: int
@@ -90,6 +93,18 @@ class TrainingFacts(Figures):
     seed: int
     imbalance: str
     augmentation: str
+    epochs_kept: tuple[int, ...] = ()
+
+    @property
+    def choice(self) -> str:
+        """Which weights were kept and by what they were chosen, in words."""
+        if not self.epochs_kept:
+            return f"the weights after epoch {self.epoch_kept} were kept, chosen on validation"
+        kept = ", ".join(map(str, self.epochs_kept))
+        return (
+            f"the weights after epochs {kept} were kept, one network each, chosen on the fold of the "
+            "training lesions that the network did not learn from"
+        )
 
 
 class CardFacts(Figures):

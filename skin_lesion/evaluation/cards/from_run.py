@@ -44,7 +44,7 @@ class Run:
         manifest: The data set.
         split: How it was shared out.
         plan: How training pictures were varied; None where that is not known.
-        histories: Training phases, in order.
+        histories: Training phases, in order; of one member of an ensemble after the other.
         changes: The change record, newest first.
     """
 
@@ -84,6 +84,7 @@ def card_facts(run: Run) -> CardFacts:
             input_height=contract.input_height,
             input_width=contract.input_width,
             resize_mode=contract.resize_mode,
+            members=max(1, len(contract.members)),
         ),
         training=_training(run),
         splits=count_splits(run.split),
@@ -117,6 +118,7 @@ def _training(run: Run) -> TrainingFacts | None:
         seed=run.summary.seed,
         imbalance=_imbalance(run.plan),
         augmentation=_augmentation(run.plan),
+        epochs_kept=tuple(one.epoch_kept for one in run.bundle.contract.members),
     )
 
 

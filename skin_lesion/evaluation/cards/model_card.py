@@ -93,6 +93,7 @@ def _model(facts: CardFacts) -> str:
         ["Evaluated", plain(identity.date)],
         ["Kind", "Convolutional neural network for images; seven classes, one label each"],
         ["Backbone", f"{plain(model.backbone)}{cut}"],
+        *_ensemble(model.members),
         ["Pretraining", plain(model.pretrained_on)],
         [
             "Input",
@@ -191,18 +192,31 @@ def _leaks(facts: CardFacts) -> str:
     )
 
 
+def _ensemble(members: int) -> list[list[str]]:
+    if members == 1:
+        return []
+    return [
+        [
+            "Ensemble",
+            f"Average of the logits of {members} networks of this backbone, each of which learnt from "
+            "all folds of the training lesions but one; served and explained as one network",
+        ]
+    ]
+
+
 def _training(facts: CardFacts) -> str | None:
     training = facts.training
     if training is None:
         return None
     return bullets(
         [
-            f"{counted(training.epochs, 'epoch')}, of which the weights after epoch {training.epoch_kept} were "
-            "kept, chosen on validation",
+            f"{counted(training.epochs, 'epoch')}; {training.choice}",
             f"{counted(round(training.minutes), 'minute')} on {plain(training.hardware)}",
             f"Unequal classes: {plain(training.imbalance)}",
             f"Augmentation: {plain(training.augmentation)}",
-            f"Seed {training.seed}; one run, so the spread over seeds is unknown",
+            f"Seed {training.seed}"
+            + (", and from it one for each network" if training.epochs_kept else "")
+            + "; one run, so the spread over seeds is unknown",
         ]
     )
 
