@@ -53,7 +53,8 @@ def adopt_training(histories: Sequence[History], contract: Contract) -> None:
     """Make a run complete whose training came from a cache, be it of one network or of an ensemble.
 
     Members that another run trained get a run below this one, too, which says where they come from.
-    Mean and standard deviation of what members came to on their own folds are logged either way.
+    Mean and standard deviation of what members came to on their own folds are logged either way, and
+    what each is worth alone on the validation split, to stand beside what they are worth together.
 
     Args:
         histories: Training phases in order, of one member after the other.
@@ -72,7 +73,11 @@ def adopt_training(histories: Sequence[History], contract: Contract) -> None:
             tracking.adopt_phases(member)
     if contract.training_run_id != run_id:
         mlflow.set_tag(tracking.TRAINED_BY, contract.training_run_id or "none")
-    mlflow.log_metrics(fold_figures([member[-1] for member in members]))
+    figures = fold_figures([member[-1] for member in members])
+    for one in contract.members:
+        if one.alone_macro_f1 is not None:
+            figures[f"fold_{one.fold}.alone_macro_f1"] = one.alone_macro_f1
+    mlflow.log_metrics(figures)
 
 
 def fold_figures(histories: Sequence[History]) -> dict[str, float]:

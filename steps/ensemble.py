@@ -12,7 +12,7 @@ from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest
 from skin_lesion.data.split_table import SplitTable
 from skin_lesion.modeling.bundle import ModelBundle
-from skin_lesion.modeling.ensemble import describe_members, join_members
+from skin_lesion.modeling.ensemble import describe_members, join_members, judge_members
 from skin_lesion.modeling.export import BundleFacts, make_bundle
 from skin_lesion.modeling.history import History
 from skin_lesion.modeling.train import WarmupModel
@@ -36,7 +36,9 @@ def ensemble(
     """Make sure that no member saw what it must not, and export all of them as one network."""
     check_folds(split, folds)
     tracking.log_configuration(resolved_configuration())
-    described = describe_members(histories, [fold.split_hash for fold in folds])
+    described = describe_members(
+        histories, [fold.split_hash for fold in folds], judge_members(members, images, split)
+    )
     facts = BundleFacts(
         manifest.provenance.resize_mode, code_version(), tracking.active_run_id(), described
     )

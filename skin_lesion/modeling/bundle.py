@@ -54,6 +54,9 @@ class EnsembleMember(BaseModel):
         split_hash: Hash of that fold's own split.
         epoch_kept: Epoch whose weights were kept, counted from 1 over both phases.
         val_macro_f1: Macro F1 on its fold, by which that epoch was chosen.
+        alone_macro_f1: Macro F1 of this network alone on the validation split, which no member has
+            seen and which decided nothing of it: beside that of the ensemble it tells what the
+            others add. None where it was not measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,6 +66,7 @@ class EnsembleMember(BaseModel):
     split_hash: str
     epoch_kept: int
     val_macro_f1: float
+    alone_macro_f1: float | None = None
 
 
 class Contract(BaseModel):

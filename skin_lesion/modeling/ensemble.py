@@ -20,8 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skin_lesion.labels import NUM_CLASSES
+from skin_lesion.data.image_array import ImageArray
+from skin_lesion.data.split_table import SplitTable
+from skin_lesion.labels import LABEL_INDEX, NUM_CLASSES
 from skin_lesion.modeling.bundle import EnsembleMember
+from skin_lesion.modeling.epochs import validation_metrics
 from skin_lesion.modeling.history import History
 from skin_lesion.modeling.train import WarmupModel
 
@@ -93,14 +96,40 @@ def build_ensemble(models: "Sequence[keras.Model]") -> "keras.Model":
     return ensemble
 
 
+def judge_members(
+    members: Sequence[WarmupModel], images: ImageArray, split: SplitTable, batch_size: int = 32
+) -> tuple[float, ...]:
+    """Macro F1 of each member alone on the validation split, which none of them has seen.
+
+    Args:
+        members: As for `join_members`.
+        images: Pictures of the whole data set.
+        split: The outer split.
+        batch_size: Pictures at a time; it bounds memory and changes no result.
+    """
+    rows = split.indices("val")
+    labels = np.array([LABEL_INDEX[dx] for dx in split.rows["dx"].to_numpy()[rows]], np.int64)
+    pixels = images.open()
+    scores = []
+    for member in members:
+        model = _load(member.path)
+        logits = [
+            model.predict_on_batch(np.asarray(pixels[rows[start : start + batch_size]]))
+            for start in range(0, len(rows), batch_size)
+        ]
+        scores.append(validation_metrics(np.concatenate(logits), labels)["val_macro_f1"])
+    return tuple(scores)
+
+
 def describe_members(
-    histories: Sequence[History], split_hashes: Sequence[str]
+    histories: Sequence[History], split_hashes: Sequence[str], alone: Sequence[float]
 ) -> tuple[EnsembleMember, ...]:
     """What a contract states of the members.
 
     Args:
         histories: The last phase of each member.
         split_hashes: Of the fold of each.
+        alone: From `judge_members`.
     """
     return tuple(
         EnsembleMember(
@@ -109,8 +138,11 @@ def describe_members(
             split_hash=split_hash,
             epoch_kept=history.best_epoch + 1,
             val_macro_f1=kept_metrics(history)["val_macro_f1"],
+            alone_macro_f1=score,
         )
-        for number, (history, split_hash) in enumerate(zip(histories, split_hashes, strict=True), 1)
+        for number, (history, split_hash, score) in enumerate(
+            zip(histories, split_hashes, alone, strict=True), 1
+        )
     )
 
 

@@ -91,7 +91,8 @@ def test_the_bundle_names_its_members_and_belongs_to_the_outer_split(first: Any)
     hashes = {member.split_hash for member in contract.members}
     assert len(hashes | {split.split_hash}) == 3
     assert all(member.training_run_id for member in contract.members)
-    assert first.outputs["evaluation"].load().summary.test.n_images == len(split.indices("test"))
+    summary = first.outputs["evaluation"].load().summary
+    assert summary.test.n_images == (split.rows["split"] == "test").sum()
 
 
 def test_each_member_has_a_run_below_that_of_the_whole(
@@ -118,6 +119,8 @@ def test_mean_and_standard_deviation_over_the_folds_are_logged(
     metrics = mlflow_run(client, first).data.metrics
     scores = [one.val_macro_f1 for one in first.outputs["bundle"].load().contract.members]
     assert [metrics[f"fold_{i}.val_macro_f1"] for i in (1, 2)] == pytest.approx(scores)
+    alone = [one.alone_macro_f1 for one in first.outputs["bundle"].load().contract.members]
+    assert [metrics[f"fold_{i}.alone_macro_f1"] for i in (1, 2)] == pytest.approx(alone)
     assert metrics["folds.val_macro_f1.mean"] == pytest.approx(np.mean(scores))
     assert metrics["folds.val_macro_f1.sd"] == pytest.approx(np.std(scores, ddof=1))
 

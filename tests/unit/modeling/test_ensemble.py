@@ -8,14 +8,21 @@ import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
 
 from skin_lesion.data.manifest import Manifest
 from skin_lesion.evaluation.randomisation import cascade_stages
 from skin_lesion.explain.gradcam import hires_cam
-from skin_lesion.labels import NUM_CLASSES
+from skin_lesion.labels import LABELS, NUM_CLASSES
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.modeling.classifier import build_classifier
-from skin_lesion.modeling.ensemble import build_ensemble, describe_members, join_members
+from skin_lesion.modeling.ensemble import (
+    build_ensemble,
+    describe_members,
+    join_members,
+    judge_members,
+)
 from skin_lesion.modeling.export import BundleFacts, make_bundle
 from skin_lesion.modeling.history import EpochRecord, History
 from skin_lesion.modeling.train import WarmupModel
@@ -149,7 +156,9 @@ def test_a_bundle_of_an_ensemble_serves_what_its_members_say(
 ) -> None:
     members = [save_member(seed) for seed in (1, 2, 3)]
     data = make_data(SIZE)
-    described = describe_members([history(7, 0.5), history(3, 0.6), history(4, 0.7)], "abc")
+    described = describe_members(
+        [history(7, 0.5), history(3, 0.6), history(4, 0.7)], "abc", (0.1, 0.2, 0.3)
+    )
     facts = BundleFacts("stretch", "test", "parent", members=described)
     target = tmp_path / "bundle"
     make_bundle(join_members(members), data.images, data.split, manifest, facts, target)
@@ -159,6 +168,7 @@ def test_a_bundle_of_an_ensemble_serves_what_its_members_say(
     assert [(one.fold, one.epoch_kept, one.val_macro_f1) for one in described] == [
         (1, 8, 0.5), (2, 4, 0.6), (3, 5, 0.7),
     ]  # fmt: skip
+    assert [one.alone_macro_f1 for one in described] == [0.1, 0.2, 0.3]
     served = ServingModel.load(bundle, threads=1).run(pixels, with_features=True)
     models = [keras.saving.load_model(one.path, compile=False) for one in members]
     each = np.stack([outputs(model, pixels)[0] for model in models])
@@ -168,6 +178,32 @@ def test_a_bundle_of_an_ensemble_serves_what_its_members_say(
         maps = served.features @ head["kernel"] / np.prod(served.features.shape[1:3])
         total = maps.sum(axis=(1, 2)) + head["bias"]
     np.testing.assert_allclose(total, served.logits, rtol=1e-4, atol=1e-4)
+
+
+def test_members_are_judged_alone_on_the_validation_split(
+    save_member: SaveMember, make_data: Any
+) -> None:
+    """One of them has learnt to tell the colours of the classes, the other has not."""
+    learnt, _ = members = [save_member(seed) for seed in (1, 2)]
+    data = make_data(SIZE)
+    pixels, truth = np.asarray(data.images.open()), data.split.rows["dx"].to_numpy()
+    train, val = data.split.indices("train"), data.split.indices("val")
+    model = keras.saving.load_model(learnt.path, compile=False)
+    pooled = outputs(model, pixels)[1].mean(axis=(1, 2))
+    mean, spread = pooled.mean(axis=0), pooled.std(axis=0) + 1e-6
+    seen = (pooled - mean) / spread
+    fitted = LogisticRegression(max_iter=3000).fit(seen[train], truth[train])
+    assert tuple(fitted.classes_) == LABELS  # both in alphabetical order
+    kernel = fitted.coef_.T / spread[:, None]
+    model.get_layer("logits").set_weights([kernel, fitted.intercept_ - mean @ kernel])
+    model.save(learnt.path)
+    said = fitted.predict(seen[val])
+    expected = f1_score(truth[val], said, labels=list(LABELS), average="macro", zero_division=0)
+    assert expected > 0.5
+    # A batch size that does not divide the pictures.
+    found = judge_members(members, data.images, data.split, batch_size=5)
+    assert found[0] == pytest.approx(expected)
+    assert found[1] < found[0]
 
 
 def history(best: int, score: float) -> History:
