@@ -10,8 +10,8 @@ from pipelines.failures import explain
 from skin_lesion.patience import be_quick
 
 _INTERRUPTED = 130  # what a shell gives for Ctrl-C
-# It logs to MLflow for hours, and sits a short failure of its server out.
-_PATIENT = ("rerun",)
+# They log to MLflow for hours, and sit a short failure of its server out.
+_PATIENT = ("rerun", "tune")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,6 +17,7 @@ NAMES = (
     "results",
     "predict",
     "rerun",
+    "tune",
     "evaluate",
     "compare",
     "verify",

@@ -37,6 +37,7 @@ from skin_lesion.settings.training import (
     TrainConfig,
     WarmupConfig,
 )
+from skin_lesion.settings.tuning import TuneConfig
 
 __all__ = [
     "MAX_SEED",
@@ -64,6 +65,7 @@ __all__ = [
     "SplitConfig",
     "SyntheticConfig",
     "TrainConfig",
+    "TuneConfig",
     "ValidateConfig",
     "WarmupConfig",
     "check_seed",

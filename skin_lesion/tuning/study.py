@@ -1,0 +1,356 @@
+"""A study: trials one after the other, every one written down, resumable after any death.
+
+Optuna's SQLite file is the only memory. A trial that it has as running when the study is opened died
+with its process, for a lock lets one process at a time work on a study: its values are proposed once
+more, and it counts for nothing, as if it had never been.
+"""
+
+import json
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+import numpy as np
+
+from skin_lesion.tuning.locking import only_process
+from skin_lesion.tuning.outcomes import Outcome, TrialRow, read_rows
+from skin_lesion.tuning.search import Search
+from skin_lesion.tuning.space import SearchSpace
+
+if TYPE_CHECKING:
+    import optuna
+
+log = logging.getLogger(__name__)
+
+DATABASE = "study.db"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_IDENTITY, _TIDIED = "identity", "tidied"  # of the study
+_RETRY_OF, _DEATHS, _EPOCHS = "retry_of", "deaths", "epochs"  # of a trial that is tried again
+_LOCK_SECONDS = 60  # that a write waits for a reader of the file, such as a dashboard
+
+
+class TimeUpError(Exception):
+    """The time for the study is over; the trial that is at work goes on when it is taken up again."""
+
+
+class PrunedError(Exception):
+    """A trial that is not worth going on with."""
+
+
+class RefusedError(ValueError):
+    """A trial whose values are impossible together."""
+
+
+class BrokenTrialError(RuntimeError):
+    """A trial whose training came to nothing, such as a loss that is not a number."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A trial at work.
+
+    Attributes:
+        number: Of the trial, from 0.
+        values: What is tried, by dotted name.
+        retry_of: The trial that died with these values; None for a new one.
+        report: Takes the epoch and its score; raises `PrunedError` or `TimeUpError`, and may be given
+            the same epoch again.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    retry_of: int | None
+    report: Callable[[int, float], None]
+
+
+class Objective(Protocol):
+    """What a study maximises."""
+
+    def __call__(self, attempt: Attempt) -> float:
+        """Try the values and return their score.
+
+        Raises:
+            PrunedError: Passed on from `attempt.report`, like `TimeUpError`.
+            RefusedError: The values are impossible together.
+            BrokenTrialError: They led to nothing.
+        """
+        ...
+
+    def ended(self, row: TrialRow) -> None:
+        """A trial is over, or its values wait to be tried again.
+
+        Called again for the same trial where the process died before this was written down.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Study:
+    """An open study; use `Study.open`.
+
+    Attributes:
+        folder: Its database, and whatever belongs to it.
+        search: What is searched, and how.
+        study: Optuna's.
+    """
+
+    folder: Path
+    search: Search
+    study: "optuna.Study" = field(repr=False)
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path, identity: Mapping[str, Any], search: Search) -> "Iterator[Study]":
+        """Open a study, or begin it, and keep other processes from it.
+
+        Args:
+            folder: Its name is the study's.
+            identity: What makes scores comparable, such as the data, as JSON has it. What is searched
+                is added to it.
+            search: What is searched, and how.
+
+        Raises:
+            ValueError: The name is none, or a study of this name is about something else.
+            RuntimeError: Another process works on it, or the database is none of Optuna's.
+        """
+        import optuna
+
+        check_name(folder.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        with only_process(folder / "study.lock", f"study {folder.name}"):
+            storage = optuna.storages.RDBStorage(
+                # In a plain address a question mark in the path would end it.
+                f"sqlite:///file:{quote(str((folder / DATABASE).resolve()))}?uri=true",
+                engine_kwargs={"connect_args": {"timeout": _LOCK_SECONDS}},
+            )
+            verbosity = optuna.logging.get_verbosity()
+            optuna.logging.set_verbosity(optuna.logging.WARNING)  # this module tells it all
+            try:
+                study = optuna.create_study(
+                    storage=storage,
+                    study_name=folder.name,
+                    direction="maximize",
+                    load_if_exists=True,
+                    pruner=_pruner(search),
+                )
+                _check_identity(study, identity, search)
+                yield cls(folder, search, study)
+            finally:
+                optuna.logging.set_verbosity(verbosity)
+                storage.remove_session()
+                storage.engine.dispose()
+
+    @property
+    def space(self) -> SearchSpace:
+        """What is searched."""
+        return self.search.space
+
+    def rows(self) -> tuple[TrialRow, ...]:
+        """Every trial, in order."""
+        return read_rows(self.study, self.space)
+
+    def counted(self) -> int:
+        """Trials that came to an outcome; what died and was tried again is counted once."""
+        return sum(row.counts for row in self.rows())
+
+    def run(self, objective: Objective, trials: int, deadline: float | None = None) -> None:
+        """Go on until so many trials have come to an outcome, earlier ones included.
+
+        Args:
+            objective: To be maximised.
+            trials: How many.
+            deadline: By `time.monotonic`: no trial is begun after it, and the one at work is laid
+                aside at the end of its epoch; None for no end.
+
+        Raises:
+            Exception: Whatever the objective raises that is no outcome; its trial is tried again the
+                next time.
+        """
+        self._recover(objective)
+        self._start_from_base()
+        while (counted := self.counted()) < trials:
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+            # A seed for each trial: a study that goes on would draw its first trials again from the
+            # seed of the study, and a study that died proposes what it would have proposed.
+            self.study.sampler = _sampler(self.search, counted)
+            if not self._try(objective, counted, trials, deadline):
+                break
+
+    def _try(self, objective: Objective, counted: int, trials: int, deadline: float | None) -> bool:
+        """One trial; whether there is time for more."""
+        import optuna
+
+        trial = self.study.ask()
+        values = self.space.draw(trial)
+        attempt = Attempt(
+            trial.number, values, trial.user_attrs.get(_RETRY_OF), _reporter(trial, deadline)
+        )
+        log.info("trial %d of %d: %s", counted + 1, trials, shown(values))
+        score, outcome, reason = None, Outcome.FINISHED, ""
+        try:
+            score = objective(attempt)
+        except PrunedError:
+            outcome = Outcome.PRUNED
+        except RefusedError as error:
+            outcome, reason = Outcome.REFUSED, str(error)
+        except BrokenTrialError as error:
+            outcome, reason = Outcome.DIVERGED, str(error)
+        except TimeUpError:
+            self._lay_aside(trial.number, Outcome.SET_DOWN, objective)
+            return False
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            # What cannot be written now, with the disk full perhaps, the next start sees to.
+            with suppress(Exception):
+                self._lay_aside(
+                    trial.number, Outcome.SET_DOWN if interrupted else Outcome.DIED, objective
+                )
+            raise
+        if outcome != Outcome.FINISHED:
+            trial.set_user_attr("outcome", outcome.value)
+            trial.set_user_attr("reason", reason)
+        # A trial that came to nothing is Optuna's pruned: the sampler then learns to keep away from
+        # its values, which it would not from one that failed.
+        state = optuna.trial.TrialState.PRUNED if score is None else None
+        self.study.tell(trial, score, state=state)
+        row = self.rows()[trial.number]
+        log.info("trial %d of %d: %s", counted + 1, trials, row.described())
+        self._tidy(row, objective)
+        return True
+
+    def _recover(self, objective: Objective) -> None:
+        """See to trials that died with their process, and to what they left behind."""
+        for row in self.rows():
+            if row.outcome == Outcome.RUNNING:
+                log.info("trial number %d died with its process", row.number)
+                self._lay_aside(row.number, Outcome.DIED, objective)
+            elif row.outcome != Outcome.WAITING:
+                self._tidy(row, objective)  # killed after the last word on it
+
+    def _lay_aside(self, number: int, outcome: Outcome, objective: Objective) -> None:
+        """End a trial without an outcome and have its values tried again."""
+        import optuna
+
+        trials = self.study.get_trials(deepcopy=False)
+        frozen = trials[number]
+        epochs, before = len(frozen.intermediate_values), frozen.user_attrs.get(_EPOCHS, 0)
+        # Only a death that no new epoch came before counts: a machine may be taken away at any time.
+        deaths = frozen.user_attrs.get(_DEATHS, 0) + (outcome == Outcome.DIED)
+        deaths = 0 if epochs > before else deaths
+        drawn = {axis.name for axis in self.space.axes} <= frozen.params.keys()
+        tried_again = any(one.user_attrs.get(_RETRY_OF) == number for one in trials)
+        trial = optuna.trial.Trial(self.study, frozen._trial_id)
+        if deaths >= self.search.config.attempts:
+            outcome = Outcome.GIVEN_UP
+            trial.set_user_attr("reason", f"died {deaths} times without coming further")
+        elif drawn and not tried_again:
+            # Before the trial is ended: killed in between, the next start finds it here.
+            self.study.enqueue_trial(
+                frozen.params,
+                user_attrs={_RETRY_OF: number, _DEATHS: deaths, _EPOCHS: max(epochs, before)},
+            )
+        trial.set_user_attr("outcome", outcome.value)
+        self.study.tell(number, state=optuna.trial.TrialState.FAIL)
+        self._tidy(self.rows()[number], objective)
+
+    def _tidy(self, row: TrialRow, objective: Objective) -> None:
+        """Tell the objective that a trial is over, once."""
+        key = f"{_TIDIED}_{row.number}"
+        if key not in self.study.user_attrs:
+            objective.ended(row)
+            self.study.set_user_attr(key, True)
+
+    def _start_from_base(self) -> None:
+        """The configuration as it is goes first, so that no study ends below it unawares."""
+        start = self.space.starting_point()
+        if start is not None and not self.study.get_trials(deepcopy=False):
+            self.study.enqueue_trial(start)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name of a study that is no name of a folder everywhere.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"study is {name!r}; expected at most 100 letters, digits, '-', '_' and '.', the first one "
+            "a letter or digit"
+        )
+
+
+def shown(values: Mapping[str, Any]) -> str:
+    """Values on one line."""
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in values.items()
+    )
+
+
+def _reporter(trial: "optuna.Trial", deadline: float | None) -> Callable[[int, float], None]:
+    seen: set[int] = set()
+
+    def report(epoch: int, score: float) -> None:
+        if epoch not in seen:  # Optuna warns of an epoch that it has
+            seen.add(epoch)
+            trial.report(score, epoch)
+        if trial.should_prune():
+            raise PrunedError(f"trial {trial.number} was stopped after epoch {epoch + 1}")
+        if deadline is not None and time.monotonic() >= deadline:
+            raise TimeUpError
+
+    return report
+
+
+def _sampler(search: Search, counted: int) -> "optuna.samplers.BaseSampler":
+    import optuna
+
+    state = np.random.SeedSequence([search.config.seed, counted]).generate_state(1, np.uint32)
+    return optuna.samplers.TPESampler(
+        seed=int(state[0]), n_startup_trials=search.config.random_trials
+    )
+
+
+def _pruner(search: Search) -> "optuna.pruners.BasePruner":
+    import optuna
+
+    config = search.config
+    if config.pruner == "median":
+        return optuna.pruners.MedianPruner(
+            n_startup_trials=config.unpruned_trials, n_warmup_steps=config.unpruned_epochs
+        )
+    if config.pruner == "hyperband":
+        return optuna.pruners.HyperbandPruner(min_resource=config.unpruned_epochs)
+    return optuna.pruners.NopPruner()
+
+
+def _check_identity(study: "optuna.Study", identity: Mapping[str, Any], search: Search) -> None:
+    """Scores of one study have to be comparable."""
+    mine = json.loads(
+        json.dumps(
+            {
+                **identity,
+                "space": search.space.described(),
+                "recipe": search.space.base.model_dump(mode="json"),
+                "study": search.config.model_dump(mode="json"),
+            }
+        )
+    )
+    theirs = study.user_attrs.get(_IDENTITY)
+    if theirs is None:
+        study.set_user_attr(_IDENTITY, mine)
+        return
+    if other := [key for key in mine if theirs.get(key) != mine[key]]:
+        raise ValueError(
+            f"study {study.study_name} was begun with another {' and '.join(other)}, so that its "
+            "trials could not be compared; begin a new one with --study NAME, or put "
+            f"{'it' if len(other) == 1 else 'them'} back"
+        )
