@@ -19,6 +19,8 @@ from skin_lesion.modeling.history import EpochRecord, History
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +122,7 @@ def log_configuration(configuration: Mapping[str, object]) -> None:
     """
     import mlflow
 
-    run_id = _require_run()
+    run_id = require_run()
     items = [(name, str(value)[:_PARAM_LENGTH]) for name, value in flatten(configuration)]
     for start in range(0, len(items), _PARAMS_A_REQUEST):
         mlflow.log_params(dict(items[start : start + _PARAMS_A_REQUEST]))
@@ -131,21 +133,50 @@ def log_configuration(configuration: Mapping[str, object]) -> None:
 def log_epochs(records: Sequence[EpochRecord]) -> None:
     """Log epochs; both phases count on, so they share one axis."""
     import mlflow
-    from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    metrics = [
-        Metric(name, value, now, record.epoch)
-        for record in records
-        for name, value in {
-            **record.metrics,
-            "learning_rate": record.learning_rate,
-            "images_per_second": record.images_per_second,
-        }.items()
-    ]
-    run_id = _require_run()
+    metrics = [metric for record in records for metric in epoch_metrics(record, now)]
+    send_metrics(mlflow.MlflowClient(), require_run(), metrics)
+
+
+def epoch_metrics(
+    record: EpochRecord, time: int, others: Mapping[str, float] | None = None
+) -> "list[Metric]":
+    """What is logged of an epoch.
+
+    Args:
+        record: The epoch.
+        time: In milliseconds since 1970.
+        others: Further figures of it, by name.
+    """
+    from mlflow.entities import Metric
+
+    values = {
+        **record.metrics,
+        "learning_rate": record.learning_rate,
+        "images_per_second": record.images_per_second,
+        **(others or {}),
+    }
+    return [Metric(name, value, time, record.epoch) for name, value in values.items()]
+
+
+def send_metrics(client: "MlflowClient", run_id: str, metrics: "Sequence[Metric]") -> None:
+    """Log any number of metrics; one that a run already has stays as it is."""
     for start in range(0, len(metrics), _METRICS_A_REQUEST):
-        mlflow.MlflowClient().log_batch(run_id, metrics[start : start + _METRICS_A_REQUEST])
+        client.log_batch(run_id, metrics[start : start + _METRICS_A_REQUEST])
+
+
+def log_curves_so_far(client: "MlflowClient", run_id: str, history: History) -> None:
+    """Draw the curves of a phase that goes on, in place of those from before.
+
+    `log_phase` puts the final ones there.
+    """
+    from skin_lesion.evaluation.curves import training_curves
+
+    with tempfile.TemporaryDirectory(prefix="skin-lesion-") as name:
+        for figure, png in training_curves([history], finished=False).items():
+            (Path(name) / f"{figure}.png").write_bytes(png)
+        client.log_artifacts(run_id, name, CURVES)
 
 
 def log_phase(history: History, model: Path) -> None:
@@ -231,7 +262,7 @@ def adopt_phases(histories: Sequence[History]) -> None:
     """
     import mlflow
 
-    run_id = _require_run()
+    run_id = require_run()
     foreign = [history for history in histories if history.mlflow_run_id != run_id]
     for history in foreign:
         mlflow.set_tag(f"{history.phase}_description", history.description)
@@ -289,7 +320,12 @@ def _curves_name(history: History) -> str:
     return f"{history.phase}_curves.png"
 
 
-def _require_run() -> str:
+def require_run() -> str:
+    """Id of the active run.
+
+    Raises:
+        RuntimeError: No run is active.
+    """
     run_id = active_run_id()
     if run_id is None:
         raise RuntimeError("no MLflow run is active; start one, or give the step a tracker")

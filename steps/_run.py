@@ -11,7 +11,9 @@ from zenml import get_step_context
 from zenml.client import Client
 
 from skin_lesion import tracking
+from skin_lesion.live import watched_training
 from skin_lesion.modeling.train import RunContext
+from skin_lesion.settings import Phase
 from steps._caching import training_code
 
 CHECKPOINTS_VARIABLE = "SKIN_LESION_CHECKPOINTS"
@@ -79,16 +81,26 @@ def _mlflow_tracker() -> Any:
     return tracker
 
 
-def run_context() -> RunContext:
-    """Where a training phase reports to."""
-    return RunContext(
-        checkpoint_root=checkpoint_root(),
-        code_version=training_code(),
-        run_id=tracking.active_run_id(),
-        on_epoch=lambda record: tracking.log_epochs([record]),
-        # Whoever switches the cache off for this step wants it to work, not to find its results.
-        afresh=get_step_context().step_run.config.enable_cache is False,
-    )
+@contextmanager
+def run_context(phase: Phase) -> Iterator[RunContext]:
+    """Where a training phase reports to; its MLflow run is kept up to date while it trains.
+
+    Args:
+        phase: Which one.
+
+    Yields:
+        For the training function. All epochs are in the run once it is left.
+    """
+    with watched_training(phase) as on_epoch:
+        yield RunContext(
+            checkpoint_root=checkpoint_root(),
+            code_version=training_code(),
+            run_id=tracking.active_run_id(),
+            on_epoch=on_epoch,
+            # Whoever switches the cache off for this step wants it to work, not to find its
+            # results.
+            afresh=get_step_context().step_run.config.enable_cache is False,
+        )
 
 
 def checkpoint_root() -> Path:

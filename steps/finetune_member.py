@@ -38,6 +38,7 @@ def finetune_member(
     tracking.log_configuration(resolved_configuration())
     data = TrainingData(images, split, plan)
     with member_run(fold, {"fold": fold, "seed": plan.seed, "split_hash": split.split_hash}):
-        trained = train_finetune(data, warmup, config, run_context())
+        with run_context("finetune") as context:
+            trained = train_finetune(data, warmup, config, context)
         tracking.log_phase(trained.history, trained.model.path)
     return trained.model, trained.history

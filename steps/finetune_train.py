@@ -39,8 +39,8 @@ def finetune_train(
 ) -> tuple[Annotated[ModelBundle, "bundle"], Annotated[History, "finetune_history"]]:
     """Fine-tune block by block and export the best weights for serving, parity proven."""
     tracking.log_configuration(resolved_configuration())
-    context = run_context()
-    trained = train_finetune(TrainingData(images, split, plan), warmup, config, context)
+    with run_context("finetune") as context:
+        trained = train_finetune(TrainingData(images, split, plan), warmup, config, context)
     tracking.log_phase(trained.history, trained.model.path)
     facts = BundleFacts(manifest.provenance.resize_mode, code_version(), context.run_id)
     with workspace() as space:

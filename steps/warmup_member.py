@@ -42,6 +42,7 @@ def warmup_member(
     tracking.log_configuration(resolved_configuration())
     data = TrainingData(images, split, plan)
     with member_run(fold, {"fold": fold, "seed": plan.seed, "split_hash": split.split_hash}):
-        trained = train_warmup(data, backbone, config, run_context())
+        with run_context("warmup") as context:
+            trained = train_warmup(data, backbone, config, context)
         tracking.log_phase(trained.history, trained.model.path)
     return trained.model, trained.history

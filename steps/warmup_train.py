@@ -39,6 +39,7 @@ def warmup_train(
     """
     tracking.log_configuration(resolved_configuration())
     data = TrainingData(images, split, plan)
-    trained = train_warmup(data, backbone, config, run_context())
+    with run_context("warmup") as context:
+        trained = train_warmup(data, backbone, config, context)
     tracking.log_phase(trained.history, trained.model.path)
     return trained.model, trained.history

@@ -49,6 +49,7 @@ FORBIDDEN = {"skin_lesion": {"zenml", "streamlit"}, "app": {"zenml", "tensorflow
 # Files, and folders with all that is in them.
 MLFLOW_SPEAKERS = (
     "skin_lesion/tracking.py",
+    "skin_lesion/live/",
     "skin_lesion/tracking_members.py",
     "skin_lesion/tracking_trials.py",
     "skin_lesion/registry/",

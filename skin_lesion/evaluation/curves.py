@@ -19,11 +19,12 @@ _SCORES = (
 )
 
 
-def training_curves(histories: Sequence[History]) -> dict[str, bytes]:
+def training_curves(histories: Sequence[History], *, finished: bool = True) -> dict[str, bytes]:
     """One picture for each phase: loss, scores and learning rate, with the kept epoch marked.
 
     Args:
         histories: Phases with at least one epoch each.
+        finished: Whether the marked epoch is the one that was kept, or the best one so far.
 
     Returns:
         PNG pictures by `<phase>_curves`.
@@ -31,10 +32,10 @@ def training_curves(histories: Sequence[History]) -> dict[str, bytes]:
     Raises:
         ValueError: A phase without an epoch.
     """
-    return {f"{history.phase}_curves": _phase(history) for history in histories}
+    return {f"{history.phase}_curves": _phase(history, finished) for history in histories}
 
 
-def _phase(history: History) -> bytes:
+def _phase(history: History, finished: bool) -> bytes:
     if not history.records:
         raise ValueError(f"phase {history.phase!r} has no epochs; expected at least one")
     epochs = [record.epoch + 1 for record in history.records]
@@ -68,13 +69,14 @@ def _phase(history: History) -> bytes:
     dress(loss, fill(f"{title}: {history.description}", 95), "", "Loss (cross-entropy, nats)")
     dress(score, "", "", "Score, 0 to 1")
     dress(rate, "", "Epoch (counted over all phases)", "Learning rate")
+    mark = "Kept" if finished else "Best macro F1 so far"
     for axes in (loss, score, rate):
         axes.axvline(
             history.best_epoch + 1,
             color="black",
             linewidth=1,
             linestyle=(0, (4, 3)),
-            label=f"Kept: epoch {history.best_epoch + 1}",
+            label=f"{mark}: epoch {history.best_epoch + 1}",
         )
     for axes in (loss, score):
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)

@@ -30,6 +30,7 @@ from skin_lesion.settings.serving import (
     ServeConfig,
     SignatureAlgorithm,
 )
+from skin_lesion.settings.tracking import WatchConfig
 from skin_lesion.settings.training import (
     BackboneConfig,
     FinetuneConfig,
@@ -68,5 +69,6 @@ __all__ = [
     "TuneConfig",
     "ValidateConfig",
     "WarmupConfig",
+    "WatchConfig",
     "check_seed",
 ]

@@ -1,0 +1,79 @@
+"""How much memory this process has used, on the machine and on its accelerator."""
+
+import logging
+import sys
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+GIB = 2.0**30
+_STATUS = Path("/proc/self/status")
+
+
+def host_memory() -> dict[str, float]:
+    """Resident memory of this process in GiB: `host_gib` now, `host_peak_gib` at its highest.
+
+    Pages of a mapped file that lie in memory count, since the system counts them.
+    """
+    import psutil
+
+    now = float(psutil.Process().memory_info().rss)
+    return {"host_gib": now / GIB, "host_peak_gib": max(now, _peak_bytes()) / GIB}
+
+
+def accelerator_memory() -> dict[str, float]:
+    """Memory of the fullest accelerator in GiB: `accelerator_peak_gib` since this process started.
+
+    Returns:
+        Nothing where Keras has not been loaded, where there is no accelerator, or where it does not
+        tell.
+    """
+    keras = sys.modules.get("keras")
+    if keras is None:
+        return {}
+    backend = keras.backend.backend()
+    peaks: list[float] = []
+    if backend == "jax":
+        import jax
+
+        peaks = [
+            float(stats["peak_bytes_in_use"])
+            for device in jax.local_devices()
+            if (stats := device.memory_stats()) and "peak_bytes_in_use" in stats
+        ]
+    elif backend == "tensorflow":
+        peaks = _tensorflow_peaks()
+    return {"accelerator_peak_gib": max(peaks) / GIB} if peaks else {}
+
+
+def _tensorflow_peaks() -> list[float]:
+    import tensorflow as tf
+
+    peaks = []
+    for device in tf.config.list_logical_devices("GPU"):
+        try:
+            found = tf.config.experimental.get_memory_info(device.name.removeprefix("/device:"))
+        except (ValueError, tf.errors.OpError) as error:  # some kinds do not tell
+            log.debug("%s does not tell its memory: %s", device.name, error)
+        else:
+            peaks.append(float(found["peak"]))
+    return peaks
+
+
+def _peak_bytes() -> float:
+    """What the kernel says of this process; on Linux not what it inherited from its parent."""
+    try:
+        lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        if line.startswith("VmHWM:"):
+            return float(line.split()[1]) * 1024
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return peak if sys.platform == "darwin" else peak * 1024
