@@ -21,10 +21,12 @@ from latency import compared, in_turn
 from recording import ROOT
 
 from skin_lesion.checkout import processor
+from skin_lesion.data.looking import Purpose, look_at_test
 from skin_lesion.evaluation.comparison import compare
 from skin_lesion.evaluation.measured import measured
 from skin_lesion.evaluation.resampling import Resamples
 from skin_lesion.evaluation.sample import Sample
+from skin_lesion.ledger import environments_ledger
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.precision import change_between, judge_in
 from skin_lesion.serving_model import ServingModel, has_bfloat16
@@ -47,10 +49,12 @@ def main() -> int:
         return 0
     from pipelines.verification import pictures_of
     from skin_lesion.registry import find_version, open_bundle, run_name
+    from skin_lesion.registry.measurements import looked_at
 
     version = find_version(arguments.model)
     images, split = pictures_of(run_name(version))
-    rows = split.indices("test")
+    purpose = Purpose("benchmarks/precision.py", "what bfloat16 changes of answers and figures")
+    rows = look_at_test(split, environments_ledger(), looked_at(version), purpose).rows
     with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
         bundle = open_bundle(str(version.version), Path(folder))
         pixels = np.asarray(images.open()[rows])

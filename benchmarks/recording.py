@@ -139,6 +139,7 @@ def record(config: str, run_name: str | None, baseline: Path | None = None) -> R
     comparison = None
     if baseline is not None:
         given = Baselines.model_validate_json(baseline.read_text(encoding="utf-8"))
+        _look(report, run.name)
         comparison = compare(report.predictions, report.summary, given)
     return Recorded(
         config=config,
@@ -149,6 +150,22 @@ def record(config: str, run_name: str | None, baseline: Path | None = None) -> R
         report=report.summary.model_dump(mode="json", exclude={"evidence"}),
         comparison=comparison,
         evidence=evidence_of(report.summary),
+    )
+
+
+def _look(report: "EvaluationReport", run: str) -> None:
+    """Write down that standard errors will be computed from the answers to the test pictures."""
+    from skin_lesion.data.looking import LookedAt, Purpose, look_at_answers
+    from skin_lesion.evaluation.report import sample_of_test
+    from skin_lesion.ledger import environments_ledger
+
+    summary = report.summary
+    look_at_answers(
+        sample_of_test(report.predictions).rows["image_id"],
+        summary.split_hash,
+        environments_ledger(),
+        LookedAt(summary.decided_bundle_hash or summary.bundle_hash, summary.bundle_hash),
+        Purpose("benchmarks/recording.py", "standard errors beside the baselines", run),
     )
 
 

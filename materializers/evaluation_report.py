@@ -59,8 +59,12 @@ class EvaluationReportMaterializer(FileMaterializer):
             return load(self.download(name, Path(folder) / name))
 
     def compute_content_hash(self, data: EvaluationReport) -> str:
-        """Equal figures and predictions have equal hashes; the drawings follow from them."""
-        return text_hash(data.summary.model_dump_json(), frame_hash(data.predictions))
+        """Equal figures and predictions have equal hashes; the drawings follow from them.
+
+        Where the look stands in the ledger is left out: measured anew, it is another look.
+        """
+        summary = data.summary.model_dump_json(exclude={"looks"})
+        return text_hash(summary, frame_hash(data.predictions))
 
     def extract_metadata(self, data: EvaluationReport) -> dict[str, MetadataType]:
         """The figures of the test split."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from zenml import log_metadata, step
+from zenml import get_step_context, log_metadata, step
 from zenml.types import HTMLString
 
 from materializers._files import workspace
@@ -50,7 +50,8 @@ def register(
         tracking.log_configuration(resolved_configuration())
         adopt_training(histories, bundle.contract)
         tracking.log_evaluation(evaluation)
-        released = release(bundle, evaluation, config, space.path / "bundle")
+        run = get_step_context().pipeline_run.name
+        released = release(bundle, evaluation, config, space.path / "bundle", run=run)
         version, gate = released.version, released.gate
         documents = write_documents(
             Run(version.name, version.version, released.bundle, gate, evaluation.summary,

@@ -33,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "ZENML_LOGGING_VERBOSITY": "WARNING",
         "ZENML_AUTO_OPEN_DASHBOARD": "false",
         "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}",
+        "SKIN_LESION_LEDGER_URL": f"sqlite:///{home / 'test-looks.db'}",
         "KERAS_HOME": str(home / "keras"),
         "MPLBACKEND": "Agg",
         "TF_CPP_MIN_LOG_LEVEL": "3",

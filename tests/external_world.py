@@ -58,7 +58,7 @@ def external_folder(small_world, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("external")
     lines = ["filename,diagnosis,lesion_id"]
     names = {"nv": "Nevus", "mel": "melanoma", "bkl": "bkl"}
-    for row in small_world.split.indices("test"):
+    for row in small_world.test_rows:
         dx = small_world.split.rows["dx"].iloc[row]
         if dx in CLASSES:
             name = f"p{row}.png"

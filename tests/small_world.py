@@ -1,6 +1,7 @@
 """A small world for the tests of evaluation and serving: pictures, their split and a model."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from skin_lesion.data.image_array import ImageArray
+from skin_lesion.data.looking import Ledger, Look, LookNote, Purpose
 from skin_lesion.data.manifest import Manifest, Provenance
 from skin_lesion.data.split_table import LeakReport, SplitTable
 from skin_lesion.evaluation.report import EvaluationReport, evaluate
@@ -38,6 +40,25 @@ QUICK = EvaluateConfig(
 )
 
 
+# Why a test looks.
+TRIED = Purpose("evaluate", "a test wants the figures", user="test")
+
+
+class Notebook:
+    """A ledger that remembers what it was told, and chains nothing."""
+
+    def __init__(self) -> None:
+        self.looks: list[Look] = []
+
+    def record(self, look: Look) -> LookNote:
+        self.looks.append(look)
+        row = len(self.looks)
+        return LookNote(
+            row=row, head=f"{'a' * 64}:{row}", before=row - 1, models_before=0,
+            same_model_before=0, since=datetime(2026, 1, 1, tzinfo=UTC),
+        )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class SmallWorld:
     """A data set of noisy colours, shared out by lesion, and a model that half understands it."""
@@ -46,6 +67,20 @@ class SmallWorld:
     manifest: Manifest
     split: SplitTable
     bundle: ModelBundle
+
+    @property
+    def test_rows(self) -> NDArray[np.int64]:
+        """Row numbers of the test pictures; tests need not say why they look."""
+        return np.flatnonzero(self.split.rows["split"] == "test")
+
+    def evaluate(
+        self, config: EvaluateConfig, ledger: Ledger | None = None, *, draw: bool = True
+    ) -> EvaluationReport:
+        """The evaluation of its model."""
+        return evaluate(
+            self.bundle, self.images, self.split, self.manifest, config, seed=3,
+            ledger=ledger or Notebook(), purpose=TRIED, draw=draw,
+        )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -86,8 +121,7 @@ def quick() -> EvaluateConfig:
 @pytest.fixture(scope="session")
 def small_report(small_world: SmallWorld) -> EvaluationReport:
     """The evaluation of the model of the small world."""
-    world = small_world
-    return evaluate(world.bundle, world.images, world.split, world.manifest, QUICK, seed=3)
+    return small_world.evaluate(QUICK)
 
 
 def _tables() -> tuple[Manifest, SplitTable]:

@@ -21,6 +21,7 @@ NAMES = (
     "evaluate",
     "compare",
     "verify",
+    "ledger",
     "promote",
     "rollback",
     "status",

@@ -1,13 +1,11 @@
 """`skin-lesion audit`."""
 
 import argparse
-import os
-import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.commands import ROOT
+from pipelines.exporting import columns, export
 from pipelines.moments import end_of, start_of
 
 if TYPE_CHECKING:
@@ -77,9 +75,7 @@ def run(options: argparse.Namespace) -> int:
 def _list(log: "AuditLog", options: argparse.Namespace) -> int:
     header = ("id", "time (UTC)", "user", "role", "model", "answer", "feedback")
     rows = [header, *map(_line, log.readings(user=options.user, limit=options.limit))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(map(str.ljust, row, widths)).rstrip())
+    print("\n".join(columns(rows)))
     return 0
 
 
@@ -90,13 +86,7 @@ def _line(reading: "Reading") -> tuple[str, ...]:
     if said is not None and said.feedback_note:
         feedback = f"{feedback}: {said.feedback_note}"
     at = f"{row.at:%Y-%m-%d %H:%M:%S}"
-    cells = (str(row.id), at, row.user, row.role, row.model_version, answer, feedback)
-    return tuple(map(_visible, cells))
-
-
-def _visible(text: str) -> str:
-    """Text that moves no cursor and hides nothing: what cannot be printed is spelt out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return (str(row.id), at, row.user, row.role, row.model_version, answer, feedback)
 
 
 def _verify(log: "AuditLog", options: argparse.Namespace) -> int:
@@ -124,22 +114,6 @@ def _export(log: "AuditLog", options: argparse.Namespace) -> int:
     from skin_lesion.audit import Scope, write_csv
 
     rows = log.rows(Scope(options.user, options.since, options.until))
-    if options.csv is None:
-        try:
-            write_csv(rows, sys.stdout)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Whoever reads had enough, as `head` has; Python would complain of it at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    # The file has names in it, and is its owner's alone.
-    handle, draft = tempfile.mkstemp(dir=options.csv.parent, prefix=".", suffix=".partial")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            count = write_csv(rows, file)
-        os.replace(draft, options.csv)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
-    print(f"{count} rows in {options.csv}")
+    if told := export(lambda file: write_csv(rows, file), options.csv):
+        print(told)
     return 0

@@ -21,7 +21,7 @@ from skin_lesion.data.augment import (
     mix,
 )
 from skin_lesion.data.image_array import ImageArray, Pixels
-from skin_lesion.data.split_table import SplitName, SplitTable
+from skin_lesion.data.split_table import LearningSplit, SplitTable
 from skin_lesion.labels import LABEL_INDEX
 
 Inputs = dict[str, NDArray[Any]]
@@ -98,7 +98,7 @@ class EvaluationBatches(keras.utils.PyDataset):  # type: ignore[misc]
     """
 
     def __init__(
-        self, images: ImageArray, split: SplitTable, name: SplitName, batch_size: int
+        self, images: ImageArray, split: SplitTable, name: LearningSplit, batch_size: int
     ) -> None:
         super().__init__()
         self._pixels = images.open()

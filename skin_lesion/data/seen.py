@@ -28,11 +28,11 @@ from PIL import Image
 from skin_lesion.data.duplicates import content_boxes
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest
-from skin_lesion.data.split_table import SplitName, SplitTable
+from skin_lesion.data.split_table import LEARNING_SPLITS, LearningSplit, SplitTable
 
 Bytes = NDArray[np.uint8]
 
-SEEN_SPLITS: tuple[SplitName, ...] = ("train", "val")
+SEEN_SPLITS = LEARNING_SPLITS
 HASH_BITS = 255
 _HASH_SIDE, _PICTURE_SIDE = 16, 32
 _HASH_BYTES, _CHECKSUM_BYTES = 32, 32
@@ -54,7 +54,7 @@ class Matches:
 
     exact: NDArray[np.bool_]
     distance: NDArray[np.int64]
-    split: tuple[SplitName, ...]
+    split: tuple[LearningSplit, ...]
 
 
 @dataclass(frozen=True)

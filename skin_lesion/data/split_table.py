@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict
 
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
+# What may be learnt from and chosen by.
+LearningSplit = Literal["train", "val"]
+LEARNING_SPLITS: tuple[LearningSplit, ...] = ("train", "val")
 
 
 class LeakReport(BaseModel):
@@ -67,6 +70,16 @@ class SplitTable:
         pairs = sorted(self.rows[["image_id", "split"]].itertuples(index=False))
         return hashlib.sha256("\n".join(f"{a}\t{b}" for a, b in pairs).encode()).hexdigest()
 
-    def indices(self, split: SplitName) -> NDArray[np.int64]:
-        """Ascending row numbers of a split."""
+    def indices(self, split: LearningSplit) -> NDArray[np.int64]:
+        """Ascending row numbers of training or of validation.
+
+        Raises:
+            ValueError: The rows of the test split were asked for, or of no split.
+        """
+        if split not in LEARNING_SPLITS:
+            raise ValueError(
+                f"the rows of the split {split!r} are not given here; expected 'train' or 'val'. The "
+                "test split is looked at through `skin_lesion.data.looking.look_at_test`, which "
+                "records who looks and why"
+            )
         return np.flatnonzero(self.rows["split"].to_numpy() == split).astype(np.int64)

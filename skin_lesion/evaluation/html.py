@@ -19,6 +19,7 @@ from skin_lesion.evaluation.html_sections import (
     subgroups,
 )
 from skin_lesion.evaluation.html_summary import notices, summary
+from skin_lesion.evaluation.looks import UNKNOWN
 from skin_lesion.evaluation.summary import ReportSummary
 
 __all__ = ["assemble", "common_sections", "notices", "render"]
@@ -116,5 +117,7 @@ def _origin(report: ReportSummary) -> dict[str, object]:
         "Training run": report.training_run_id or "not tracked",
         "Data": report.data_fingerprint,
         "Split": report.split_hash,
+        "Looks at the test split before": report.looks.before if report.looks else UNKNOWN,
+        "Head of the ledger at this look": report.looks.head if report.looks else UNKNOWN,
         "Licence of the pictures": report.licence,
     }

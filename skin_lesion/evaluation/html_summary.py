@@ -7,6 +7,7 @@ from skin_lesion.data.pages import cards, mark
 from skin_lesion.evaluation.cautions import MAIN_POINT, SHOWN, Caution, cautions, main_point
 from skin_lesion.evaluation.evidence import Evidence
 from skin_lesion.evaluation.figures import Estimate
+from skin_lesion.evaluation.looks import told
 from skin_lesion.evaluation.summary import ReportSummary, SplitFigures
 from skin_lesion.evaluation.wording import (
     METHOD_NAMES,
@@ -52,7 +53,7 @@ def summary(report: ReportSummary) -> str:
         + cards(headline(report.evidence))
         + f"<p class='quiet'>Figures from 0 to 1 with 95 % intervals from a bootstrap over lesions, on "
         f"the test split, which had no say in anything that was fitted: "
-        f"{sizes(report.test, report.evidence)}.</p>"
+        f"{sizes(report.test, report.evidence)}. {escape(told(report.looks))}</p>"
         + (f"<p><b>Beware</b></p><ol class='warnings'>{listed}</ol>" if listed else "")
     )
 

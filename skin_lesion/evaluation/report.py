@@ -5,7 +5,7 @@ decides nothing.
 """
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -14,9 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skin_lesion.data.image_array import ImageArray
+from skin_lesion.data.looking import Ledger, LookedAt, Purpose, look_at_test
 from skin_lesion.data.manifest import Manifest
 from skin_lesion.data.seen import SeenPictures
-from skin_lesion.data.split_table import SplitName, SplitTable
+from skin_lesion.data.split_table import LEARNING_SPLITS, SplitName, SplitTable
 from skin_lesion.decisions import Calibrator
 from skin_lesion.drift.reference import DriftReference, reference_of
 from skin_lesion.evaluation.cannot_assess import OutlierKind, OutlierSample
@@ -77,17 +78,7 @@ class EvaluationReport:
     @property
     def bundle_files(self) -> dict[str, Saveable]:
         """What goes along with the model, by its name in the bundle."""
-        files = {OOD_FILE: self.reference, SEEN_FILE: self.seen, DRIFT_FILE: self.drift}
-        return {name: content for name, content in files.items() if content is not None}
-
-    def naming_its_bundle(self, bundle: ModelBundle) -> "EvaluationReport":
-        """The same report, which names the bundle that its decisions make of this one."""
-        with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
-            decided = bundle.with_decisions(
-                self.summary.decisions, self.bundle_files, Path(folder) / "bundle"
-            )
-            found = {"decided_bundle_hash": decided.bundle_hash}
-        return replace(self, summary=self.summary.model_copy(update=found))
+        return _bundle_files(self.reference, self.seen, self.drift)
 
     def to_html(self) -> str:
         """One page that needs no other file and no network."""
@@ -113,9 +104,14 @@ def evaluate(
     config: EvaluateConfig,
     seed: int,
     *,
+    ledger: Ledger,
+    purpose: Purpose,
     draw: bool = True,
 ) -> EvaluationReport:
     """Freeze every decision on validation, then measure on test, through the serving export.
+
+    Before a test picture is shown to the model, the look is in the ledger, with the hash of the bundle
+    and of all that was frozen with it.
 
     Args:
         bundle: The model; decisions in its contract are not used.
@@ -124,12 +120,15 @@ def evaluate(
         manifest: What the pictures are.
         config: How to measure.
         seed: Of folds, resamples and draws.
+        ledger: Where the look at the test split is written down.
+        purpose: Who looks, and why.
         draw: Whether to draw the pictures.
 
     Raises:
         ValueError: The inputs do not describe the same images, the model was trained on other data
             or on another split (its test images may have been seen in training), or a split is
             empty.
+        RuntimeError: The look could not be written down; nothing was measured.
     """
     _check_same_origin(bundle, images, split, manifest)
     data = _Data(ServingModel.load(bundle), images.open(), split, manifest, config)
@@ -145,11 +144,19 @@ def evaluate(
         config,
         seed,
     )
+    seen = SeenPictures.of(manifest, images, split)
+    drift = reference_of(
+        val.logits, val.features, data.qualities("val"), frozen.decisions, frozen.reference
+    )
+    # All that the model will be served with is settled here, and its hash is in the ledger's row.
+    decided = _decided_hash(bundle, frozen, seen, drift)
+    door = look_at_test(split, ledger, LookedAt(decided, bundle.bundle_hash), purpose)
+    data.let_in(door.rows)
     test = data.sample("test").calibrated(frozen.decisions.calibrator)
     subject = Subject(
         sample=test,
         pixels=data.pixels,
-        rows=split.indices("test"),
+        rows=door.rows,
         qualities=data.qualities("test"),
         demographics=data.demographics("test"),
         model=data.model,
@@ -161,7 +168,9 @@ def evaluate(
         skin_tone=skin_tone_note(manifest.provenance),
     )
     measurement = gather(subject, config, seed)
-    summary = _summarise(bundle, frozen, test, measurement, config, seed)
+    summary = _summarise(bundle, frozen, test, measurement, config, seed).model_copy(
+        update={"decided_bundle_hash": decided, "looks": door.note}
+    )
     figures: dict[str, bytes] = {}
     if draw:
         figures = draw_split(summary.test, test) | draw_evidence(
@@ -178,12 +187,23 @@ def evaluate(
         ],
         ignore_index=True,
     )
-    seen = SeenPictures.of(manifest, images, split)
-    drift = reference_of(
-        val.logits, val.features, data.qualities("val"), frozen.decisions, frozen.reference
-    )
-    report = EvaluationReport(summary, predictions, figures, frozen.served_reference, seen, drift)
-    return report.naming_its_bundle(bundle)
+    return EvaluationReport(summary, predictions, figures, frozen.served_reference, seen, drift)
+
+
+def _bundle_files(
+    reference: OodReference | None, seen: SeenPictures | None, drift: DriftReference | None
+) -> dict[str, Saveable]:
+    files = {OOD_FILE: reference, SEEN_FILE: seen, DRIFT_FILE: drift}
+    return {name: content for name, content in files.items() if content is not None}
+
+
+def _decided_hash(
+    bundle: ModelBundle, frozen: FrozenModel, seen: SeenPictures, drift: DriftReference
+) -> str:
+    """Hash of the bundle with what was frozen, which is the one that will be served."""
+    files = _bundle_files(frozen.served_reference, seen, drift)
+    with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
+        return bundle.with_decisions(frozen.decisions, files, Path(folder) / "bundle").bundle_hash
 
 
 @dataclass(frozen=True)
@@ -195,18 +215,27 @@ class _Data:
     split: SplitTable
     manifest: Manifest
     config: EvaluateConfig
+    # Those of the test split are not here before they were given out.
+    _rows: dict[SplitName, NDArray[np.int64]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._rows.update({name: self.split.indices(name) for name in LEARNING_SPLITS})
+
+    def let_in(self, test: NDArray[np.int64]) -> None:
+        """Take the rows of the test split, and show them to the model."""
+        self._rows["test"] = test
+        self.seen["test"] = self._forward("test")
 
     @cached_property
     def seen(self) -> dict[SplitName, Seen]:
-        names: tuple[SplitName, ...] = ("train", "val", "test")
-        return {
-            name: forward(self.model, self.pixels, self.split.indices(name), self.config.batch_size)
-            for name in names
-        }
+        return {name: self._forward(name) for name in LEARNING_SPLITS}
+
+    def _forward(self, name: SplitName) -> Seen:
+        return forward(self.model, self.pixels, self._rows[name], self.config.batch_size)
 
     def sample(self, name: SplitName) -> Sample:
         """A split, not calibrated."""
-        rows = self.split.rows.iloc[self.split.indices(name)].reset_index(drop=True)
+        rows = self.split.rows.iloc[self._rows[name]].reset_index(drop=True)
         seen = self.seen[name]
         return Sample(
             rows[["image_id", "lesion_id", "group", "dx"]],
@@ -216,16 +245,16 @@ class _Data:
         )
 
     def truth(self, name: SplitName) -> NDArray[np.int64]:
-        rows = self.split.rows.iloc[self.split.indices(name)]
+        rows = self.split.rows.iloc[self._rows[name]]
         return np.array([LABEL_INDEX[dx] for dx in rows["dx"]], dtype=np.int64)
 
     def qualities(self, name: SplitName) -> tuple[Quality, ...]:
-        index = self.split.indices(name)
+        index = self._rows[name]
         table = self.manifest.images.iloc[index]
         return measure_qualities(self.pixels, index, list(table["height"]), list(table["width"]))
 
     def demographics(self, name: SplitName) -> pd.DataFrame:
-        index = self.split.indices(name)
+        index = self._rows[name]
         return self.manifest.images[list(_DEMOGRAPHICS)].iloc[index].reset_index(drop=True)
 
     def outliers(
@@ -238,7 +267,7 @@ class _Data:
         spoilt = firsts[:: max(1, len(firsts) // _SPOILT)]
         crops = non_lesion_crops(count=count, height=height, width=width, seed=seed)
         skin = lesion_free_skin(count=_SKIN, height=height, width=width, seed=seed)
-        ruined = corrupted(np.asarray(self.pixels[self.split.indices(name)[spoilt]]), seed)
+        ruined = corrupted(np.asarray(self.pixels[self._rows[name][spoilt]]), seed)
         groups = sample.rows["group"].to_numpy()[spoilt]
         return {
             "crops": self._see(crops, crops.source),

@@ -6,6 +6,7 @@ schema is `ReportSummary.model_json_schema()`.
 
 from typing import Literal
 
+from skin_lesion.data.looking import LookNote
 from skin_lesion.decisions import Decisions
 from skin_lesion.evaluation.evidence import Evidence
 from skin_lesion.evaluation.figures import Figures, Interval
@@ -109,6 +110,8 @@ class ReportSummary(Figures):
         evidence: Everything else that was measured on the test split.
         decided_bundle_hash: Hash of the same bundle with what was frozen, which is the one that is
             registered and served; None in a report from before it was told.
+        looks: Where the look that gave the figures of `test` stands in the ledger, and how many came
+            before it; None in a report from before a ledger was kept.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -128,3 +131,4 @@ class ReportSummary(Figures):
     test: SplitFigures
     evidence: Evidence
     decided_bundle_hash: str | None = None
+    looks: LookNote | None = None

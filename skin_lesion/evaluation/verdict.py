@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from skin_lesion.data.looking import Ledger, LookedAt, Purpose, look_at_answers
 from skin_lesion.evaluation.comparison import compare
 from skin_lesion.evaluation.figures import Estimate
 from skin_lesion.evaluation.gate_report import GateReport
@@ -46,18 +47,41 @@ def pass_judgement(
     bundle_hash: str,
     limits: GateConfig,
     production: ProductionModel | None,
+    *,
+    ledger: Ledger,
+    purpose: Purpose,
 ) -> GateReport:
     """Hold a report against the limits, and against the production model on the same images.
+
+    The limits are held against recorded figures, which shows nothing new. The comparison is a look at
+    the test split, and is written down first where it is made.
 
     Args:
         report: Of the new model.
         bundle_hash: Of the new bundle with its decisions.
         limits: What it has to reach.
         production: The model in production; None where there is none.
+        ledger: Where the look is written down.
+        purpose: Who looks, and why.
+
+    Raises:
+        RuntimeError: The look could not be written down; nothing was compared.
     """
     summary = report.summary
     figures = gate_figures(summary, bundle_hash)
-    return judge(figures, limits, _compared(report, bundle_hash, production))
+    if not _comparable(summary, bundle_hash, production):
+        return judge(figures, limits, _not_compared(production))
+    assert production is not None  # said above
+    assert production.sample is not None
+    look_at_answers(
+        production.sample.rows["image_id"],
+        summary.split_hash,
+        ledger,
+        LookedAt(bundle_hash, summary.bundle_hash),
+        purpose,
+        against=production.bundle_hash,
+    )
+    return judge(figures, limits, _compared(report, production, production.sample))
 
 
 def gate_figures(summary: ReportSummary, bundle_hash: str) -> GateFigures:
@@ -104,34 +128,45 @@ def _melanoma_sensitivity(summary: ReportSummary) -> Estimate:
     return Estimate(value=None)
 
 
-def _compared(
-    report: EvaluationReport, bundle_hash: str, production: ProductionModel | None
-) -> ProductionComparison | None:
-    if production is None:
-        return None
-    summary = report.summary
-    differences = None
-    comparable = (
-        production.sample is not None
+def _comparable(
+    summary: ReportSummary, bundle_hash: str, production: ProductionModel | None
+) -> bool:
+    """Whether the model in production is another one that answered the same test images."""
+    return (
+        production is not None
+        and production.sample is not None
         and production.split_hash == summary.split_hash
         and production.data_fingerprint == summary.data_fingerprint
         and production.bundle_hash != bundle_hash
     )
-    if comparable:
-        assert production.sample is not None  # said above
-        compared = compare(
-            production.sample,
-            sample_of_test(report.predictions),
-            count=_RESAMPLES,
-            seed=summary.seed,
-            bins=summary.freezing.calibration.bins,
-        )
-        differences = ProductionDifferences(
-            **{name: compared.figures[name].difference for name in GUARDED}
-        )
+
+
+def _not_compared(production: ProductionModel | None) -> ProductionComparison | None:
+    if production is None:
+        return None
     return ProductionComparison(
         version=production.version,
         bundle_hash=production.bundle_hash,
         split_hash=production.split_hash,
-        differences=differences,
+        differences=None,
+    )
+
+
+def _compared(
+    report: EvaluationReport, production: ProductionModel, answers: Sample
+) -> ProductionComparison:
+    compared = compare(
+        answers,
+        sample_of_test(report.predictions),
+        count=_RESAMPLES,
+        seed=report.summary.seed,
+        bins=report.summary.freezing.calibration.bins,
+    )
+    return ProductionComparison(
+        version=production.version,
+        bundle_hash=production.bundle_hash,
+        split_hash=production.split_hash,
+        differences=ProductionDifferences(
+            **{name: compared.figures[name].difference for name in GUARDED}
+        ),
     )

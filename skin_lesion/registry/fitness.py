@@ -6,8 +6,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from skin_lesion import tracking
+from skin_lesion.data.looking import Purpose
 from skin_lesion.evaluation.gate_report import GateReport
 from skin_lesion.evaluation.verdict import pass_judgement
+from skin_lesion.ledger import environments_ledger
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.registry.answers import wrong_answers
 from skin_lesion.registry.checksums import broken_files
@@ -52,11 +54,18 @@ def broken(version: RegisteredVersion, config: RegistryConfig, *, ask: bool = Tr
         return wrong_answers(version, ModelBundle.open(bundle), config.answer_tolerance)
 
 
-def refusals(version: RegisteredVersion, champion: RegisteredVersion | None) -> list[str]:
+def refusals(
+    version: RegisteredVersion, champion: RegisteredVersion | None, user: str
+) -> list[str]:
     """Why the gates keep a version out of production, one sentence each; empty where they do not.
 
     The recorded verdict compared it with what was in production then. Where that is another version
     now, the comparison is made again; where nothing is, there is nothing to fall behind.
+
+    Args:
+        version: That is to be promoted.
+        champion: The version in production; None where there is none.
+        user: Who wants it; a comparison is a look at the test split, and is written down.
     """
     verdict = version.tags.get(GATE)
     if verdict is None:
@@ -72,7 +81,7 @@ def refusals(version: RegisteredVersion, champion: RegisteredVersion | None) -> 
     now = str(champion.version) if champion else NO_PRODUCTION
     if version.tags.get(GATE_AGAINST) != now:
         found = [reason for reason in found if not reason.startswith(f"Gate {_REGRESSION}")]
-        found += _regressions(version) if champion else []
+        found += _regressions(version, user) if champion else []
     return found
 
 
@@ -101,14 +110,23 @@ def _named_gates(version: RegisteredVersion) -> str:
     return f"Its gates failed: {names}."
 
 
-def _regressions(version: RegisteredVersion) -> list[str]:
+def _regressions(version: RegisteredVersion, user: str) -> list[str]:
     """The comparison with the model in production now, on the same test images."""
     try:
         report = recorded_report(version)
     except LookupError as error:
         return [f"It cannot be compared with the model in production: {error}."]
     limits = GateConfig(max_regression=_allowed_loss(version))
-    judged = pass_judgement(report, version.bundle_hash, limits, production(version.name))
+    judged = pass_judgement(
+        report,
+        version.bundle_hash,
+        limits,
+        production(version.name),
+        ledger=environments_ledger(),
+        purpose=Purpose(
+            "promote", f"is version {version.version} worse than the one in production", user=user
+        ),
+    )
     return [
         f"Gate {check.name}: {check.reason}"
         for check in judged.failed

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from skin_lesion import tracking
+from skin_lesion.data.looking import LookedAt
 from skin_lesion.evaluation.report import EvaluationReport, sample_of_test
 from skin_lesion.evaluation.sample import Sample
 from skin_lesion.evaluation.summary import ReportSummary
@@ -19,6 +20,11 @@ _REPORT = f"{tracking.EVALUATION}/report.json"
 def measuring_run(version: RegisteredVersion) -> str:
     """Id of the MLflow run that measured a version last."""
     return version.tags.get(MEASURED_BY, version.run_id)
+
+
+def looked_at(version: RegisteredVersion) -> LookedAt:
+    """A version as the ledger of looks at the test split names it."""
+    return LookedAt(version.bundle_hash, version.trained_hash, f"version {version.version}")
 
 
 def run_name(version: RegisteredVersion) -> str:

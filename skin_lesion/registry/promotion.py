@@ -137,7 +137,7 @@ def promote(
         _as_seen(seen, now)
         _no_other(name)
         _can_be_served(wanted, config)
-        refused = tuple(refusals(wanted, now))
+        refused = tuple(refusals(wanted, now, user))
         if refused and override is None:
             raise RefusedError(
                 f"version {wanted.version} is not fit for production:\n"

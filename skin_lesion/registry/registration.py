@@ -23,6 +23,9 @@ TAGGED_FIGURES = (
     "malignant_auc",
     "ece",
 )
+# Where the look that gave the figures stands in the ledger, as the ledger's head `HASH:COUNT`, and
+# how many looks at the same test pictures came before it.
+LOOK, LOOKS_BEFORE = "test_look", "test_looks_before"
 _FIGURE = "test."
 _GATE = "gate"
 
@@ -46,7 +49,9 @@ def register_bundle(
     tags = _tags(bundle, summary) | gate_tags(gate, champion(name))
     found = find_bundle(name, bundle.bundle_hash)
     version = _brought_up_to_date(found, bundle, tags) if found else _create(bundle, tags, name)
-    mlflow.set_tags({"registered_version": str(version.version), "model_uri": version.uri})
+    mlflow.set_tags(
+        {"registered_version": str(version.version), "model_uri": version.uri} | look_tags(summary)
+    )
     return version
 
 
@@ -105,12 +110,23 @@ def _brought_up_to_date(
 
 def _measured(tags: dict[str, str]) -> dict[str, str]:
     """The tags that another evaluation of the same bundle may change."""
-    return {name: value for name, value in tags.items() if name.startswith((_FIGURE, _GATE))}
+    return {
+        name: value
+        for name, value in tags.items()
+        if name.startswith((_FIGURE, _GATE, LOOK, LOOKS_BEFORE))
+    }
 
 
 def figure_tag(name: str) -> str:
     """Tag of a figure of the test split."""
     return f"{_FIGURE}{name}"
+
+
+def look_tags(summary: ReportSummary) -> dict[str, str]:
+    """Tags that note where the ledger ended at the look, out of reach of who writes to the ledger."""
+    if summary.looks is None:
+        return {}
+    return {LOOK: summary.looks.head, LOOKS_BEFORE: str(summary.looks.before)}
 
 
 def _figure_tags(summary: ReportSummary) -> dict[str, str]:
@@ -134,4 +150,5 @@ def _tags(bundle: ModelBundle, summary: ReportSummary) -> dict[str, str]:
         "licence": contract.licence,
         "backbone": contract.backbone,
         **_figure_tags(summary),
+        **look_tags(summary),
     }

@@ -4,21 +4,27 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from skin_lesion.data.image_array import ImageArray
+from skin_lesion.data.looking import Ledger, Purpose, look_at_answers, look_at_test
 from skin_lesion.data.split_table import SplitTable
 from skin_lesion.evaluation.forward import forward
 from skin_lesion.evaluation.measured import measured
 from skin_lesion.evaluation.resampling import Resamples
 from skin_lesion.evaluation.sample import Sample
 from skin_lesion.inference import ServingModel
+from skin_lesion.ledger import environments_ledger
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.registry.answers import wrong_answers
 from skin_lesion.registry.checksums import broken_files
 from skin_lesion.registry.lookup import fetch_bundle, find_version
-from skin_lesion.registry.measurements import measuring_run, recorded_report, recorded_sample
+from skin_lesion.registry.measurements import (
+    looked_at,
+    measuring_run,
+    recorded_report,
+    recorded_sample,
+)
 from skin_lesion.registry.registration import TAGGED_FIGURES, figure_tag
 from skin_lesion.registry.version import DEFAULTS, MODEL_NAME, RegisteredVersion
 from skin_lesion.settings import RegistryConfig
@@ -59,6 +65,8 @@ def verify(
     pictures: tuple[ImageArray, SplitTable] | None = None,
     name: str = MODEL_NAME,
     config: RegistryConfig = DEFAULTS,
+    ledger: Ledger | None = None,
+    user: str | None = None,
 ) -> Verification:
     """Hold files, answers and figures of a version against their record.
 
@@ -66,17 +74,25 @@ def verify(
     probabilities, by the model's calibrator, and all tagged figures from the recorded answers to
     every test image. With pictures: these answers themselves, by the serving export.
 
+    Both are looks at the test split, and are written down first.
+
     Args:
         version: Number or alias.
         pictures: All pictures at the model's input size, and their split.
         name: Registered model.
         config: `answer_tolerance` is the largest difference of a probability.
+        ledger: Where the looks are written down; None takes the one of the environment.
+        user: Who looks; None takes the name of the login.
 
     Raises:
         LookupError: No such version, or nothing is recorded that it could be held against.
         ValueError: The pictures are not those that the version was tested on.
+        RuntimeError: A look could not be written down; nothing was measured.
     """
     found = find_version(version, name)
+    if pictures is not None:
+        _check_split(found, pictures[1])
+    ledger = ledger or environments_ledger()
     differences: list[str] = []
     with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
         path = fetch_bundle(str(found.version), Path(folder), name)
@@ -89,13 +105,21 @@ def verify(
             wrong = wrong_answers(found, bundle, config.answer_tolerance)
             differences += [f"Answers: {sentence}." for sentence in wrong]
         sample = recorded_sample(found)
+        look_at_answers(
+            sample.rows["image_id"],
+            found.tags.get("split_hash", ""),
+            ledger,
+            looked_at(found),
+            Purpose("verify", "are the recorded figures those of the recorded answers", user=user),
+        )
         if bundle is not None:
             differences += _recalibrated(sample, bundle)
         figures, wrong_figures = _figures(found, sample)
         differences += wrong_figures
         largest = None
         if pictures is not None and bundle is not None:
-            largest = _shown_again(found, bundle, sample, *pictures)
+            purpose = Purpose("verify", "are the recorded answers those of the model", user=user)
+            largest = _shown_again(found, bundle, sample, *pictures, ledger, purpose)
             if not largest <= config.answer_tolerance:
                 differences.append(
                     f"Pictures: shown its {len(sample)} test pictures again, the model differs by "
@@ -150,24 +174,30 @@ def _near(recorded: str, again: str) -> bool:
         return False
 
 
+def _check_split(version: RegisteredVersion, split: SplitTable) -> None:
+    """Raises ValueError where the version was tested on another split."""
+    if split.split_hash != version.tags.get("split_hash"):
+        raise ValueError(
+            f"the pictures belong to split {split.split_hash[:12]}, and version {version.version} "
+            f"was tested on split {version.tags.get('split_hash', 'none')[:12]}"
+        )
+
+
 def _shown_again(
     version: RegisteredVersion,
     bundle: ModelBundle,
     sample: Sample,
     images: ImageArray,
     split: SplitTable,
+    ledger: Ledger,
+    purpose: Purpose,
 ) -> float:
     """Largest difference of a probability between the recorded answers and new ones.
 
     Raises:
         ValueError: These are other pictures.
     """
-    if split.split_hash != version.tags.get("split_hash"):
-        raise ValueError(
-            f"the pictures belong to split {split.split_hash[:12]}, and version {version.version} "
-            f"was tested on split {version.tags.get('split_hash', 'none')[:12]}"
-        )
-    rows: NDArray[np.int64] = split.indices("test")
+    rows = look_at_test(split, ledger, looked_at(version), purpose).rows
     ids = split.rows.iloc[rows]["image_id"]
     if list(ids) != list(sample.rows["image_id"]):
         raise ValueError("the pictures of the test split are not those of the recorded answers")

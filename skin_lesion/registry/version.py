@@ -39,6 +39,11 @@ class RegisteredVersion(BaseModel):
     created: bool
     tags: dict[str, str]
 
+    @property
+    def trained_hash(self) -> str:
+        """Hash of its bundle as it was trained, before anything was frozen."""
+        return self.tags.get("evaluated_bundle_hash", self.bundle_hash)
+
     def link(self) -> dict[str, str | int]:
         """What a record elsewhere needs to find this version again."""
         return {"mlflow_model": self.name, "mlflow_version": self.version, "mlflow_uri": self.uri}

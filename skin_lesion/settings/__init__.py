@@ -23,6 +23,7 @@ from skin_lesion.settings.data import (
 from skin_lesion.settings.drift import DriftConfig
 from skin_lesion.settings.ensemble import EnsembleConfig
 from skin_lesion.settings.evaluation import EvaluateConfig, ExternalConfig, GateConfig
+from skin_lesion.settings.ledger import LedgerConfig
 from skin_lesion.settings.registry import RegistryConfig
 from skin_lesion.settings.serving import (
     ModelStoreConfig,
@@ -54,6 +55,7 @@ __all__ = [
     "FinetuneConfig",
     "GateConfig",
     "IngestConfig",
+    "LedgerConfig",
     "ModelStoreConfig",
     "OidcConfig",
     "Phase",

@@ -4,6 +4,7 @@ A section that was not measured is None and has to be given as None: leaving one
 would make a card claim that nothing was measured.
 """
 
+from skin_lesion.data.looking import LookNote
 from skin_lesion.data.split_table import LeakReport, SplitName
 from skin_lesion.evaluation.cards.facts_data import DataFacts
 from skin_lesion.evaluation.cards.sections import (
@@ -129,6 +130,7 @@ class CardFacts(Figures):
         robustness: Worst case of each disturbance.
         explanations: Sanity of the heat-maps.
         failures_shown: Wrong answers shown in the report's gallery.
+        looks: What came before the look that gave the figures; None where no ledger was kept.
         gate: The verdict of the gates.
         changes: The change record, newest first; empty where nothing was recorded.
     """
@@ -151,6 +153,7 @@ class CardFacts(Figures):
     robustness: tuple[RobustnessRow, ...] | None
     explanations: tuple[SanityRow, ...] | None
     failures_shown: int | None
+    looks: LookNote | None
     gate: GateReport | None
     changes: tuple[ChangeEntry, ...]
 

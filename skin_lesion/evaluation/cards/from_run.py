@@ -101,6 +101,7 @@ def card_facts(run: Run) -> CardFacts:
         robustness=measured.robustness(evidence),
         explanations=measured.explanations(evidence),
         failures_shown=sum(len(one.missed) for one in evidence.gallery.values()),
+        looks=run.summary.looks,
         gate=run.gate,
         changes=run.changes,
     )

@@ -15,6 +15,7 @@ from skin_lesion.evaluation.cards.writing import (
     section,
     table,
 )
+from skin_lesion.evaluation.looks import told
 from skin_lesion.evaluation.wording import (
     METHOD_NAMES,
     asked_for,
@@ -78,6 +79,7 @@ def _performance(facts: CardFacts, places: Places) -> list[str | None]:
         f"{counted(facts.groups('test'), 'lesion group')}. Figures are from 0 to 1 unless a unit is "
         "given.",
         table(["Figure", "Test"], rows, numbers=1),
+        told(facts.looks),
         shown,
     ]
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from skin_lesion.data.seen import checksum_bytes, coefficients
-from skin_lesion.evaluation.report import EvaluationReport, evaluate
+from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import DRIFT_FILE, OOD_FILE, SEEN_FILE, ModelBundle
@@ -24,9 +24,7 @@ def report(small_report: EvaluationReport) -> EvaluationReport:
 def run(world, config: EvaluateConfig) -> EvaluationReport:
     """Without what takes longest: pictures, perturbations and explanations."""
     quick = config.model_copy(update={"robustness_images": 0, "explained_images": 0})
-    return evaluate(
-        world.bundle, world.images, world.split, world.manifest, quick, seed=3, draw=False
-    )
+    return world.evaluate(quick, draw=False)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +51,7 @@ def with_labels(world, split: str):
 def test_what_is_measured_is_the_model_that_is_served(small_world, report):
     import keras
 
-    rows = small_world.split.indices("test")
+    rows = small_world.test_rows
     model = keras.models.load_model(small_world.bundle.keras_path)
     expected = model.predict(small_world.images.open()[rows], verbose=0)
     test = report.predictions[report.predictions["split"] == "test"]
@@ -105,7 +103,7 @@ def test_poisoned_test_labels_change_nothing_that_was_fitted(small_world, quick,
 
 def test_poisoned_test_pictures_change_nothing_that_was_fitted(small_world, quick, plain, tmp_path):
     pixels = np.array(small_world.images.open())
-    rows = small_world.split.indices("test")
+    rows = small_world.test_rows
     pixels[rows] = 255 - pixels[rows]
     np.save(tmp_path / "images.npy", pixels)
     images = dataclasses.replace(small_world.images, path=tmp_path / "images.npy")
@@ -162,7 +160,7 @@ def test_hashes_of_what_the_model_saw_go_along_with_it(report, small_world):
     seen = report.bundle_files[SEEN_FILE]
     assert len(seen) == len(split.indices("train")) + len(split.indices("val"))
     assert seen.data == small_world.manifest.provenance.name
-    rows = np.concatenate([split.indices(name) for name in ("train", "val", "test")])
+    rows = np.arange(len(split.rows))
     checksums = checksum_bytes(["f" * 64] * len(rows))
     found = seen.match(checksums, coefficients(small_world.images.open(), rows))
     assert (found.distance == 0).tolist() == [name != "test" for name in split.rows["split"][rows]]

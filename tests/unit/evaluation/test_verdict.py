@@ -17,6 +17,7 @@ from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.release import release
 from skin_lesion.settings import GateConfig
+from tests.small_world import TRIED, Notebook
 
 # Limits that the model of the small world keeps to, if barely.
 LIMITS = GateConfig(
@@ -48,8 +49,15 @@ def bad(small_world, quick) -> EvaluationReport:
         manifest,
         quick.model_copy(update={"robustness_images": 0, "explained_images": 0}),
         seed=3,
+        ledger=Notebook(),
+        purpose=TRIED,
         draw=False,
     )
+
+
+def judged(report, bundle_hash, limits, production, ledger=None):
+    ledger = ledger or Notebook()
+    return pass_judgement(report, bundle_hash, limits, production, ledger=ledger, purpose=TRIED)
 
 
 def production_of(report: EvaluationReport, predictions: pd.DataFrame) -> ProductionModel:
@@ -60,12 +68,12 @@ def production_of(report: EvaluationReport, predictions: pd.DataFrame) -> Produc
 
 
 def test_a_sound_model_passes(small_report):
-    verdict = pass_judgement(small_report, NEW, LIMITS, None)
+    verdict = judged(small_report, NEW, LIMITS, None)
     assert verdict.passed, verdict.to_lines()
 
 
 def test_a_deliberately_bad_model_fails_and_the_verdict_names_why(bad):
-    verdict = pass_judgement(bad, NEW, LIMITS, None)
+    verdict = judged(bad, NEW, LIMITS, None)
     assert not verdict.passed
     assert {"macro_f1", "balanced_accuracy"} <= {check.name for check in verdict.failed}
     [check] = [check for check in verdict.failed if check.name == "macro_f1"]
@@ -105,34 +113,34 @@ def test_a_model_that_is_proven_worse_than_production_fails(small_report):
     perfect = small_report.predictions.copy()
     truth = np.array([LABELS.index(dx) for dx in perfect["dx"]])
     perfect[[f"p_{label}" for label in LABELS]] = 0.02 + 0.86 * np.eye(7)[truth]
-    verdict = pass_judgement(small_report, NEW, LIMITS, production_of(small_report, perfect))
+    verdict = judged(small_report, NEW, LIMITS, production_of(small_report, perfect))
     assert any(check.name.startswith("no_regression") for check in verdict.failed)
 
 
 def test_the_same_answers_as_production_are_no_regression(small_report):
     same = production_of(small_report, small_report.predictions)
-    assert pass_judgement(small_report, NEW, LIMITS, same).passed
+    assert judged(small_report, NEW, LIMITS, same).passed
 
 
 def test_production_on_another_split_cannot_be_compared(small_report):
     other = dataclasses.replace(
         production_of(small_report, small_report.predictions), split_hash="x" * 64
     )
-    verdict = pass_judgement(small_report, NEW, LIMITS, other)
+    verdict = judged(small_report, NEW, LIMITS, other)
     [check] = verdict.failed
     assert "cannot be compared" in check.reason
 
 
 def test_production_without_predictions_fails_rather_than_passes(small_report):
     silent = dataclasses.replace(production_of(small_report, small_report.predictions), sample=None)
-    assert not pass_judgement(small_report, NEW, LIMITS, silent).passed
+    assert not judged(small_report, NEW, LIMITS, silent).passed
 
 
 def test_production_on_other_pictures_of_the_same_names_cannot_be_compared(small_report):
     other = dataclasses.replace(
         production_of(small_report, small_report.predictions), data_fingerprint="x" * 64
     )
-    assert not pass_judgement(small_report, NEW, LIMITS, other).passed
+    assert not judged(small_report, NEW, LIMITS, other).passed
 
 
 def test_a_threshold_that_flags_everything_has_found_nothing(small_report):
@@ -146,7 +154,7 @@ def test_a_threshold_that_flags_everything_has_found_nothing(small_report):
     changed = dataclasses.replace(
         small_report, summary=summary.model_copy(update={"evidence": evidence})
     )
-    verdict = pass_judgement(changed, NEW, LIMITS, None)
+    verdict = judged(changed, NEW, LIMITS, None)
     assert "melanoma_sensitivity" in {check.name for check in verdict.failed}
 
 

@@ -33,7 +33,7 @@ import sys, time, pathlib
 import mlflow
 from skin_lesion.registry import locking, promote, promotion
 promotion.broken = lambda version, config: []
-promotion.refusals = lambda version, now: []
+promotion.refusals = lambda version, now, user: []
 if sys.argv[4] == "server":
     locking.lock_file = lambda: None
 mlflow.set_tracking_uri(sys.argv[1])

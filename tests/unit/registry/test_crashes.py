@@ -59,7 +59,7 @@ def killed_after(writes: int) -> Iterator[list[str]]:
 def _no_models_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """That takes seconds, writes nothing, and is held by other tests."""
     monkeypatch.setattr(promotion, "broken", lambda version, config: [])
-    monkeypatch.setattr(promotion, "refusals", lambda version, now: [])
+    monkeypatch.setattr(promotion, "refusals", lambda version, now, user: [])
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ def test_an_untouched_version_is_as_recorded(registry: mlflow.MlflowClient, smal
     assert found.differences == ()
     assert found.figures == 7
     assert found.files == len(json.loads(find_version(GOOD).tags["bundle_files"]))
-    assert found.pictures == found.images == len(small_world.split.indices("test"))
+    assert found.pictures == found.images == len(small_world.test_rows)
     assert found.largest_difference < 1e-4
 
 

@@ -1,8 +1,11 @@
 """One model with everything measured, and the same with nothing."""
 
+from datetime import UTC, datetime
+
 import pandas as pd
 import pytest
 
+from skin_lesion.data.looking import LookNote
 from skin_lesion.data.manifest import Manifest, Provenance
 from skin_lesion.data.split_table import SPLITS, LeakReport, SplitTable
 from skin_lesion.data.terms import HAM10000, SYNTHETIC
@@ -28,7 +31,7 @@ from skin_lesion.labels import LABELS, MALIGNANT
 SECTIONS = (
     "training", "leaks", "test", "classes", "operating_points", "calibration", "confidence",
     "cannot_assess",
-    "prediction_sets", "subgroups", "robustness", "explanations", "failures_shown", "gate",
+    "prediction_sets", "subgroups", "robustness", "explanations", "failures_shown", "looks", "gate",
 )  # fmt: skip
 
 
@@ -180,6 +183,10 @@ def facts(manifest: Manifest, split: SplitTable) -> CardFacts:
             ),
         ),
         failures_shown=24,
+        looks=LookNote(
+            row=9, head=f"{'c' * 64}:9", before=8, models_before=3, same_model_before=1,
+            since=datetime(2026, 2, 3, tzinfo=UTC),
+        ),
         gate=GateReport(
             passed=False, synthetic_only=False, split_hash="a" * 64, bundle_hash="b" * 64,
             checks=(

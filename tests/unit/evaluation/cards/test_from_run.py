@@ -14,6 +14,7 @@ from skin_lesion.evaluation.verdict import pass_judgement
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.history import EpochRecord, History
 from skin_lesion.settings import AugmentConfig, GateConfig
+from tests.small_world import TRIED, Notebook
 
 ROOT = Path(__file__).parents[4]
 
@@ -44,7 +45,9 @@ def run(small_world, small_report, tmp_path_factory) -> Run:
             small_world.bundle.contract.deciding(small_report.summary.decisions),
             tmp_path_factory.mktemp("decided") / "bundle",
         ),
-        gate=pass_judgement(small_report, "n" * 64, GateConfig(), None),
+        gate=pass_judgement(
+            small_report, "n" * 64, GateConfig(), None, ledger=Notebook(), purpose=TRIED
+        ),
         summary=small_report.summary,
         manifest=manifest,
         split=small_world.split,
