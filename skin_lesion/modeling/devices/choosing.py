@@ -41,12 +41,7 @@ def use_devices(wanted: DeviceCount, batch_size: int) -> Iterator[Devices]:
         _refuse_cluster(cluster, backend)
         chosen = _tensorflow(wanted) if backend == "tensorflow" else _other(wanted, backend)
     devices, scope = chosen
-    if batch_size % devices.count:
-        near = max(1, round(batch_size / devices.count)) * devices.count
-        raise DevicesError(
-            f"batch_size is {batch_size}, which {devices.count} devices cannot share evenly; take "
-            f"{near}, or another number of devices"
-        )
+    devices.require_even(batch_size)
     with scope:
         try:
             yield devices

@@ -1,23 +1,22 @@
 """Several devices of one machine on TensorFlow: `tf.distribute.MirroredStrategy`.
 
-Each device holds the weights and computes its part of the batch; gradients are added up. Three
-things of Keras 3.15 are put right here, each of them held by a test against one device:
+Each device holds the weights and computes its part of the batch; gradients are added up. Some
+things of Keras 3.15 are put right, each of them held by a test against one device:
 
-- Keras clips gradients, and looks for those that are not finite, on each device *before* they are
-  added up. The norm of a part's gradient says nothing of the whole, and a device that overflowed
-  would spoil the weights of all. Here they are added up first.
+- Gradients: `skin_lesion.modeling.devices.adding_up`.
 - BatchNorm takes the statistics of a device's own part unless it is told to synchronise.
 - Every device would drop the same features of its part, since the state of the seeds is mirrored.
 """
 
-import contextlib
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skin_lesion.modeling.devices.one import Devices, Logs, padded
+from skin_lesion.modeling.devices.adding_up import add_up_first
+from skin_lesion.modeling.devices.one import Logs, SharingDevices
 
 if TYPE_CHECKING:
     import keras
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 _SEED_STRIDE = 0x9E3779B1
 
 
-class MirroredDevices(Devices):
+class MirroredDevices(SharingDevices):
     """Devices of this machine, within the scope of their strategy.
 
     Args:
@@ -37,10 +36,10 @@ class MirroredDevices(Devices):
     """
 
     def __init__(self, strategy: "tf.distribute.MirroredStrategy", kind: str, name: str) -> None:
+        super().__init__()
         self._strategy = strategy
         self._described = (kind, name)
         self.count = strategy.num_replicas_in_sync
-        self._undo = contextlib.ExitStack()
 
     def _first(self) -> tuple[str, str]:
         return self._described
@@ -49,30 +48,25 @@ class MirroredDevices(Devices):
         """Synchronise BatchNorm, and let each device draw for itself."""
         import keras
 
+        super().prepare_classifier(classifier)
         for layer in classifier.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
+                # It would be saved with the model, and stop whoever trains it on JAX.
                 self._undo.callback(setattr, layer, "synchronized", False)
             generator = getattr(layer, "seed_generator", None)
             if generator is not None:
-                _draw_apart(generator)
-                self._undo.callback(delattr, generator, "next")
-
-    def release(self) -> None:
-        """Take from the layers what they may not keep: it would be saved with the model."""
-        self._undo.close()
+                self._replace(generator, "next", _drawing_apart(generator))
 
     def prepare_trainer(self, trainer: "keras.Model") -> None:
         """Add gradients up before anything else is done with them."""
-        _add_up_first(trainer.optimizer)
+        super().prepare_trainer(trainer)
+        add_up_first(trainer.optimizer)
 
-    def train_on_batch(
-        self, trainer: "keras.Model", inputs: Any, targets: Any, weights: Any
-    ) -> Logs:
-        """Make one step; `trainer.train_on_batch` would give each device the whole batch."""
+    def _train(self, trainer: "keras.Model", batch: Any) -> Logs:
+        """Make one step; Keras's own method would give each device the whole batch."""
         import keras
 
-        batch = (inputs, targets, weights)
         # Metrics have to have their variables before the step is traced; what is built is kept.
         trainer._symbolic_build(data_batch=batch)
         trainer.make_train_function()
@@ -80,19 +74,19 @@ class MirroredDevices(Devices):
         logs = trainer.train_function(iter([self._parts(batch)]))
         return {name: float(keras.ops.convert_to_numpy(value)) for name, value in logs.items()}
 
-    def predict(self, classifier: "keras.Model", images: NDArray[Any]) -> NDArray[np.float32]:
-        """Logits of a batch; `predict_on_batch` would give each device the whole batch."""
+    def _predict(self, classifier: "keras.Model", images: NDArray[Any]) -> NDArray[np.float32]:
+        """Logits of a batch, whose parts the function of Keras puts together."""
         classifier.make_predict_function()
-        parts = self._parts(padded(images, self.count))
-        logits: NDArray[np.float32] = np.asarray(classifier.predict_function([(parts,)]))
-        return logits[: len(images)]
+        return np.asarray(classifier.predict_function([(self._parts(images),)]))
 
     def _parts(self, batch: Any) -> Any:
         """Arrays as one value whose parts lie on the devices."""
         import keras
         import tensorflow as tf
 
-        def distribute(array: NDArray[Any]) -> Any:
+        def distribute(array: NDArray[Any] | None) -> Any:
+            if array is None:
+                return None
             parts = np.split(np.asarray(array), self.count)
             return self._strategy.experimental_distribute_values_from_function(
                 lambda context: tf.convert_to_tensor(parts[context.replica_id_in_sync_group])
@@ -101,11 +95,11 @@ class MirroredDevices(Devices):
         return keras.tree.map_structure(distribute, batch)
 
 
-def _draw_apart(generator: "keras.random.SeedGenerator") -> None:
-    """Make the seeds that a generator gives differ from device to device; the first one's stay."""
+def _drawing_apart(generator: "keras.random.SeedGenerator") -> Callable[..., Any]:
+    """Seeds of a generator that differ from device to device; those of the first stay."""
     import tensorflow as tf
 
-    mirrored = generator.next
+    mirrored = functools.partial(type(generator).next, generator)
 
     def next_seed(ordered: bool = True) -> Any:
         seed = mirrored(ordered)
@@ -115,26 +109,4 @@ def _draw_apart(generator: "keras.random.SeedGenerator") -> None:
         device = tf.cast(context.replica_id_in_sync_group, seed.dtype)
         return seed + device * tf.constant(_SEED_STRIDE, seed.dtype)
 
-    generator.next = next_seed
-
-
-def _add_up_first(optimizer: "keras.optimizers.Optimizer") -> None:
-    """Have an optimizer add gradients up over the devices before it clips, checks or keeps them."""
-    import tensorflow as tf
-
-    # With loss scaling, what checks gradients is the outer optimizer, what adds them up the inner.
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    add_up, apply = inner._all_reduce_sum_gradients, optimizer.apply
-
-    def added_up_already(pairs: Iterable[Any]) -> list[Any]:
-        return list(pairs)
-
-    def apply_sum(grads: Any, trainable_variables: Any = None) -> Any:
-        if tf.distribute.in_cross_replica_context():
-            return apply(grads, trainable_variables)
-        variables = list(trainable_variables or optimizer._trainable_variables)
-        summed = add_up(zip(grads, variables, strict=True))
-        return apply([gradient for gradient, _ in summed], variables)
-
-    inner._all_reduce_sum_gradients = added_up_already
-    optimizer.apply = apply_sum
+    return next_seed

@@ -1,10 +1,12 @@
 """Training on one device, and what all kinds of devices have in common."""
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skin_lesion.modeling.devices.errors import DevicesError
 from skin_lesion.modeling.devices.facts import DeviceFacts, device_name
 
 if TYPE_CHECKING:
@@ -34,44 +36,34 @@ class Devices:
         """Whether this process writes checkpoints and reports."""
         return self.process == 0
 
+    def require_even(self, batch_size: int) -> None:
+        """Make sure that the devices can share a batch.
+
+        Raises:
+            DevicesError: They would not get equally many images.
+        """
+        if batch_size % self.count:
+            near = max(1, round(batch_size / self.count)) * self.count
+            raise DevicesError(
+                f"batch_size is {batch_size}, which {self.count} devices cannot share evenly; take "
+                f"{near}, or another number of devices"
+            )
+
     def prepare_classifier(self, classifier: "keras.Model") -> None:
-        """Make statistics those of the whole batch; called once after building, before training."""
+        """Have `classifier.predict_on_batch` share its batch; called after building.
+
+        Statistics that the model takes of a batch are those of the whole batch from here on.
+        """
+
+    def prepare_trainer(self, trainer: "keras.Model") -> None:
+        """Have `trainer.train_on_batch` share its batch; called after each `compile`.
+
+        It then takes arrays of a whole batch, whose length is a multiple of `count`, and gives the
+        loss and metrics of the whole batch.
+        """
 
     def release(self) -> None:
         """Leave models as they would be without these devices; called by `use_devices`."""
-
-    def prepare_trainer(self, trainer: "keras.Model") -> None:
-        """Make a trainer ready for `train_on_batch`; called after each `compile`."""
-
-    def train_on_batch(
-        self, trainer: "keras.Model", inputs: Any, targets: Any, weights: Any
-    ) -> Logs:
-        """Make one step with a whole batch, of which each device takes its part.
-
-        Args:
-            trainer: Prepared.
-            inputs: Arrays whose first axis is the batch; its length is a multiple of `count`.
-            targets: Likewise.
-            weights: Likewise.
-
-        Returns:
-            Loss and metrics of the whole batch.
-        """
-        logs: Logs = trainer.train_on_batch(inputs, targets, weights, return_dict=True)
-        return logs
-
-    def predict(self, classifier: "keras.Model", images: NDArray[Any]) -> NDArray[np.float32]:
-        """Logits of a batch of any length.
-
-        Args:
-            classifier: Compiled, and prepared.
-            images: Shape (n, height, width, 3).
-
-        Returns:
-            Shape (n, 7); the same in every process.
-        """
-        logits: NDArray[np.float32] = classifier.predict_on_batch(images)
-        return logits
 
     def barrier(self, name: str) -> None:
         """Wait until every process has come here."""
@@ -109,6 +101,49 @@ class Devices:
 
     def _first(self) -> tuple[str, str]:
         """Kind of the first device, and what the backend calls it."""
+        raise NotImplementedError
+
+
+class SharingDevices(Devices):
+    """Devices that share a batch, in place of the methods by which Keras would not."""
+
+    def __init__(self) -> None:
+        self._undo = contextlib.ExitStack()
+
+    def prepare_classifier(self, classifier: "keras.Model") -> None:
+        """Have `classifier.predict_on_batch` share its batch."""
+
+        def predict_on_batch(x: NDArray[Any]) -> NDArray[np.float32]:
+            return self._predict(classifier, padded(x, self.count))[: len(x)]
+
+        self._replace(classifier, "predict_on_batch", predict_on_batch)
+
+    def prepare_trainer(self, trainer: "keras.Model") -> None:
+        """Have `trainer.train_on_batch` share its batch."""
+
+        def train_on_batch(
+            x: Any, y: Any, sample_weight: Any = None, *, return_dict: bool = False
+        ) -> Any:
+            logs = self._train(trainer, (x, y, sample_weight))
+            return logs if return_dict else list(logs.values())
+
+        self._replace(trainer, "train_on_batch", train_on_batch)
+
+    def release(self) -> None:
+        """Give models their own methods back."""
+        self._undo.close()
+
+    def _replace(self, thing: Any, name: str, value: Any) -> None:
+        """Shadow a method of one object until `release`."""
+        vars(thing)[name] = value
+        self._undo.callback(vars(thing).pop, name, None)
+
+    def _train(self, trainer: "keras.Model", batch: Any) -> Logs:
+        """Make one step with a whole batch."""
+        raise NotImplementedError
+
+    def _predict(self, classifier: "keras.Model", images: NDArray[Any]) -> NDArray[np.float32]:
+        """Logits of a whole batch whose length is a multiple of `count`, in every process."""
         raise NotImplementedError
 
 

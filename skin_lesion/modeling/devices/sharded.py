@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skin_lesion.modeling.devices.errors import DevicesError
-from skin_lesion.modeling.devices.one import Devices, Logs, padded
+from skin_lesion.modeling.devices.one import Logs, SharingDevices
 
 if TYPE_CHECKING:
     import keras
 
 
-class ShardedDevices(Devices):
+class ShardedDevices(SharingDevices):
     """Devices of all processes, while their distribution is Keras's own.
 
     Args:
@@ -26,6 +26,7 @@ class ShardedDevices(Devices):
     def __init__(self, distribution: "keras.distribution.DataParallel") -> None:
         import jax
 
+        super().__init__()
         self._distribution = distribution
         self.count = distribution.device_mesh.devices.size
         self.processes = jax.process_count()
@@ -38,25 +39,21 @@ class ShardedDevices(Devices):
         device = jax.local_devices()[0]
         return device.platform, device.device_kind
 
-    def train_on_batch(
-        self, trainer: "keras.Model", inputs: Any, targets: Any, weights: Any
-    ) -> Logs:
+    def _train(self, trainer: "keras.Model", batch: Any) -> Logs:
         """Make one step; Keras puts the rows of this process on its devices."""
-        mine = self._rows_of_process((inputs, targets, weights))
-        logs: Logs = trainer.train_on_batch(*mine, return_dict=True)
+        mine = self._rows_of_process(batch)
+        logs: Logs = type(trainer).train_on_batch(trainer, *mine, return_dict=True)
         return logs
 
-    def predict(self, classifier: "keras.Model", images: NDArray[Any]) -> NDArray[np.float32]:
+    def _predict(self, classifier: "keras.Model", images: NDArray[Any]) -> NDArray[np.float32]:
         """Logits of a batch, gathered in every process."""
         import jax
 
         variables, compute = self._compiled(classifier)
-        mine = self._rows_of_process(padded(images, self.count))
+        mine = np.ascontiguousarray(self._rows_of_process(images))
         layout = self._distribution.get_data_layout(mine.shape).backend_layout
         place: Any = jax.make_array_from_process_local_data  # not typed
-        pixels = place(layout, np.ascontiguousarray(mine))
-        logits = np.asarray(compute([variable.value for variable in variables], pixels))
-        return logits[: len(images)]
+        return np.asarray(compute([v.value for v in variables], place(layout, mine)))
 
     def barrier(self, name: str) -> None:
         """Wait until every process has come here."""
@@ -89,9 +86,12 @@ class ShardedDevices(Devices):
 
         if self.processes == 1:
             return batch
-        return keras.tree.map_structure(
-            lambda array: np.split(np.asarray(array), self.processes)[self.process], batch
-        )
+
+        def rows(array: NDArray[Any] | None) -> Any:
+            whole = None if array is None else np.asarray(array)
+            return whole if whole is None else np.split(whole, self.processes)[self.process]
+
+        return keras.tree.map_structure(rows, batch)
 
     def _compiled(self, classifier: "keras.Model") -> tuple[list[Any], Any]:
         """The variables and the function of a classifier; compiled once, whatever is frozen later.
