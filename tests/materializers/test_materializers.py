@@ -20,12 +20,14 @@ from zenml.enums import VisualizationType
 from materializers import _files
 from materializers._files import FileMaterializer, frame_hash, workspace
 from materializers.batch_result import BatchResultMaterializer
+from materializers.evaluation_report import EvaluationReportMaterializer
 from materializers.image_array import ImageArrayMaterializer
 from materializers.manifest import ManifestMaterializer
 from materializers.model_bundle import ModelBundleMaterializer
 from materializers.warmup_model import WarmupModelMaterializer
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest
+from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.modeling.train import WarmupModel
 
@@ -133,6 +135,20 @@ def test_another_value_has_another_hash(
         )
     }
     assert len(hashes) == 4
+
+
+def test_a_report_measured_again_has_the_hash_of_the_first(
+    evaluation: EvaluationReport, local_store: LocalArtifactStore, open_materializer: Any
+) -> None:
+    """Another look gives the same figures: nothing that follows has to run again."""
+    materializer = open_materializer(EvaluationReportMaterializer, local_store)
+    assert evaluation.summary.looks is not None
+    looks = evaluation.summary.looks.model_copy(update={"row": 99, "before": 98})
+    changed = evaluation.summary.model_copy(update={"looks": looks})
+    again = dataclasses.replace(evaluation, summary=changed)
+    assert materializer.compute_content_hash(again) == materializer.compute_content_hash(evaluation)
+    other = dataclasses.replace(evaluation, summary=changed.model_copy(update={"seed": 99}))
+    assert materializer.compute_content_hash(other) != materializer.compute_content_hash(evaluation)
 
 
 def test_the_hash_of_a_table_knows_types_and_order() -> None:

@@ -75,3 +75,41 @@ def test_test_pictures_are_told_apart_from_others_and_not_by_how_the_rest_is_sha
     assert first.test_hash == second.test_hash
     assert pictures_hash(["a", "b"]) == pictures_hash(["b", "a"]) != pictures_hash(["a"])
     assert set(SPLITS) - {"train", "val"} == {"test"}
+
+
+def test_no_batch_of_training_or_validation_depends_on_a_test_picture(
+    small_world, tmp_path
+) -> None:
+    from skin_lesion.data.augment import make_plan
+    from skin_lesion.data.loader import EvaluationBatches, TrainingBatches
+    from skin_lesion.settings import AugmentConfig
+
+    pixels = np.array(small_world.images.open())
+    pixels[small_world.test_rows] = 255 - pixels[small_world.test_rows]
+    np.save(tmp_path / "images.npy", pixels)
+    rows = small_world.split.rows.copy()
+    rows.loc[small_world.test_rows, "dx"] = "nv"
+    worlds = (
+        (small_world.images, small_world.split),
+        (
+            dataclasses.replace(small_world.images, path=tmp_path / "images.npy"),
+            dataclasses.replace(small_world.split, rows=rows),
+        ),
+    )
+    served = []
+    for images, split in worlds:
+        training = TrainingBatches(images, split, make_plan(split, AugmentConfig(), 3), 16)
+        validation = EvaluationBatches(images, split, "val", 16)
+        inputs, targets, weights = zip(*(training[i] for i in range(len(training))), strict=True)
+        served.append(
+            [
+                *(part[name] for part in inputs for name in sorted(part)),
+                *targets,
+                *weights,
+                *(validation[i] for i in range(len(validation))),
+                validation.labels,
+            ]
+        )
+    assert len(served[0]) == len(served[1])
+    for plain, poisoned in zip(*served, strict=True):
+        np.testing.assert_array_equal(plain, poisoned)

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import re
 from io import BytesIO
 from pathlib import Path
@@ -9,11 +10,14 @@ import pytest
 from PIL import Image
 
 from skin_lesion.data.seen import checksum_bytes, coefficients
+from skin_lesion.evaluation import forward as forward_module
 from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.labels import LABELS
+from skin_lesion.ledger import LedgerError
 from skin_lesion.modeling.bundle import DRIFT_FILE, OOD_FILE, SEEN_FILE, ModelBundle
 from skin_lesion.settings import EvaluateConfig
+from tests.small_world import Notebook
 
 
 @pytest.fixture
@@ -21,10 +25,14 @@ def report(small_report: EvaluationReport) -> EvaluationReport:
     return small_report
 
 
+def quick_of(config: EvaluateConfig) -> EvaluateConfig:
+    """Without what takes longest: perturbations and explanations."""
+    return config.model_copy(update={"robustness_images": 0, "explained_images": 0})
+
+
 def run(world, config: EvaluateConfig) -> EvaluationReport:
-    """Without what takes longest: pictures, perturbations and explanations."""
-    quick = config.model_copy(update={"robustness_images": 0, "explained_images": 0})
-    return world.evaluate(quick, draw=False)
+    """Without pictures, either."""
+    return world.evaluate(quick_of(config), draw=False)
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +120,91 @@ def test_poisoned_test_pictures_change_nothing_that_was_fitted(small_world, quic
     assert poisoned.summary.freezing == plain.summary.freezing
     assert files(poisoned, tmp_path) == files(plain, tmp_path)
     assert poisoned.summary.test.nll != plain.summary.test.nll
+
+
+class Witness(Notebook):
+    """Remembers how many pictures the model had seen when it was told of the look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown = 0
+        self.shown_before = 0
+
+    def record(self, look):
+        self.shown_before = self.shown
+        return super().record(look)
+
+
+def test_the_look_is_written_down_before_a_test_picture_is_shown(
+    small_world, quick, plain, monkeypatch
+):
+    witness = Witness()
+
+    def forward(model, pixels, rows, batch_size):
+        if len(pixels) == len(small_world.split.rows):
+            assert witness.looks or not set(rows) & set(small_world.test_rows)
+            witness.shown += len(rows)
+        return forward_module.forward(model, pixels, rows, batch_size)
+
+    monkeypatch.setattr("skin_lesion.evaluation.report.forward", forward)
+    report = small_world.evaluate(quick_of(quick), witness, draw=False)
+    split = small_world.split
+    assert witness.shown_before == len(split.indices("train")) + len(split.indices("val"))
+    assert witness.shown == len(split.rows)
+    (look,) = witness.looks
+    # It names what will be served, every threshold included, which is what is registered later.
+    assert look.subject.bundle_hash == report.summary.decided_bundle_hash
+    assert look.subject.trained_hash == small_world.bundle.bundle_hash
+    assert (look.split_hash, look.images) == (split.split_hash, len(small_world.test_rows))
+    assert report.summary.looks.row == 1
+    assert report.summary.decided_bundle_hash == plain.summary.decided_bundle_hash
+
+
+def test_where_the_look_cannot_be_written_down_no_test_picture_is_shown(
+    small_world, quick, monkeypatch
+):
+    class Full:
+        def record(self, look):
+            raise LedgerError("the disk is full")
+
+    def forward(model, pixels, rows, batch_size):
+        assert not set(rows) & set(small_world.test_rows) or len(pixels) != len(
+            small_world.split.rows
+        )
+        return forward_module.forward(model, pixels, rows, batch_size)
+
+    monkeypatch.setattr("skin_lesion.evaluation.report.forward", forward)
+    with pytest.raises(LedgerError, match="the disk is full"):
+        small_world.evaluate(quick_of(quick), Full(), draw=False)
+
+
+def test_measured_again_it_is_another_look_and_the_same_figures(small_world, quick):
+    notebook = Notebook()
+    first, second = (
+        small_world.evaluate(quick_of(quick), notebook, draw=False).summary for _ in range(2)
+    )
+    assert (first.looks.before, second.looks.before) == (0, 1)
+    assert first.model_copy(update={"looks": second.looks}) == second
+
+
+def test_a_report_from_before_the_ledger_can_still_be_read(report):
+    old = report.summary.model_dump(mode="json")
+    del old["looks"]
+    summary = ReportSummary.model_validate_json(json.dumps(old))
+    assert summary.looks is None
+    page = dataclasses.replace(report, summary=summary).to_html()
+    assert "is not known: no ledger was kept" in page
+
+
+def test_the_page_tells_how_many_looks_came_before(report):
+    looks = report.summary.looks
+    assert "had not been looked at before" in report.to_html()
+    looks = looks.model_copy(update={"row": 9, "before": 6, "models_before": 2})
+    summary = report.summary.model_copy(update={"looks": looks})
+    page = dataclasses.replace(report, summary=summary).to_html()
+    assert "had been looked at 6 times before this look, since 2026-01-01" in page
+    assert "at 2 other trained models" in page
+    assert looks.head in page
 
 
 def test_poisoned_validation_labels_do_change_what_was_fitted(small_world, quick, plain):

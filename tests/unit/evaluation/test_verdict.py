@@ -14,6 +14,7 @@ from skin_lesion.evaluation.verdict import (
     worst_subgroup,
 )
 from skin_lesion.labels import LABELS
+from skin_lesion.ledger import LedgerError
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.release import release
 from skin_lesion.settings import GateConfig
@@ -165,3 +166,27 @@ def test_a_report_of_another_bundle_is_not_released(small_world, small_report, t
     with pytest.raises(ValueError, match="evaluate this one"):
         release(small_world.bundle, other, LIMITS, tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_comparison_with_production_is_written_down_first(small_report):
+    class Full:
+        def record(self, look):
+            raise LedgerError("the disk is full")
+
+    notebook = Notebook()
+    other = production_of(small_report, small_report.predictions)
+    judged(small_report, NEW, LIMITS, other, notebook)
+    (look,) = notebook.looks
+    assert (look.kind, look.against) == ("answers", other.bundle_hash)
+    assert look.subject.trained_hash == small_report.summary.bundle_hash
+    assert look.images == small_report.summary.test.n_images
+    with pytest.raises(LedgerError):
+        judged(small_report, NEW, LIMITS, other, Full())
+
+
+def test_holding_recorded_figures_against_limits_is_no_look(small_report):
+    notebook = Notebook()
+    judged(small_report, NEW, LIMITS, None, notebook)
+    other = production_of(small_report, small_report.predictions)
+    judged(small_report, other.bundle_hash, LIMITS, other, notebook)
+    assert not notebook.looks

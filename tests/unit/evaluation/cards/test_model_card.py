@@ -241,3 +241,10 @@ def test_page_and_markdown_say_the_same(facts):
     html = re.sub(r"<[^>]+>", " ", model_card_html(facts)).replace("\u00a0", " ")
     for figure in re.findall(r"\d\.\d{3}", model_card(facts)):
         assert figure in html
+
+
+def test_the_card_tells_how_many_looks_at_the_test_split_came_before(facts: CardFacts) -> None:
+    card = model_card(facts)
+    assert "had been looked at 8 times before this look, since 2026-02-03" in card
+    assert "at 3 other trained models, and 1 time at this one (row 9 of the ledger)" in card
+    assert "no ledger was kept" in model_card(facts.model_copy(update={"looks": None}))
