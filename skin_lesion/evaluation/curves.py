@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 from textwrap import fill
 
-from skin_lesion.evaluation.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, dress, new_figure, png
+from skin_lesion.evaluation.style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PURPLE,
+    dress,
+    new_figure,
+    png,
+)
 from skin_lesion.modeling.history import History
 
 _TITLES = {"warmup": "First phase", "finetune": "Second phase"}
@@ -16,6 +26,7 @@ _SCORES = (
     ("val_accuracy", "Validation accuracy", BLUE, "o"),
     ("val_balanced_accuracy", "Validation balanced accuracy", PURPLE, "^"),
     ("val_macro_f1", "Validation macro F1", GREEN, "D"),
+    ("val_melanoma_auc", "Validation melanoma AUC", INK, "v"),
 )
 
 

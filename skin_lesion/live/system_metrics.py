@@ -54,7 +54,6 @@ class SystemMetrics:
                 resume_logging=True,
                 tracking_uri=self._server,
             )
-            self._monitor = monitor
             monitor.start()
         # Sensors fail in as many ways as there are machines.
         except Exception as error:  # noqa: BLE001
@@ -63,6 +62,7 @@ class SystemMetrics:
         if self._stopped:  # while MLflow was asked
             monitor.finish()
             return
+        self._monitor = monitor
         self._thread = next(
             (
                 thread
@@ -75,6 +75,10 @@ class SystemMetrics:
     def stop(self) -> None:
         """Stop sampling; a monitor that hangs in a request is left to itself after a while."""
         self._stopped = True
+        # One that another thread is about to start, and waits for MLflow, stops by itself then.
+        if not self._starting.acquire(timeout=_STOP_SECONDS):
+            return
+        self._starting.release()
         if self._monitor is None:
             return
         stopping = threading.Thread(target=self._monitor.finish, daemon=True)

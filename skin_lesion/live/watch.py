@@ -184,7 +184,7 @@ class _Sender:
         scores = {record.epoch: record.metrics.get("val_macro_f1", 0.0) for record in records}
         return History(
             phase=self._phase,
-            description=f"training goes on, {len(records)} epochs so far",
+            description=f"still training, drawn after epoch {records[-1].epoch + 1}",
             records=records,
             best_epoch=max(scores, key=lambda epoch: scores[epoch]),
             trainable_parameters=0,
