@@ -26,7 +26,8 @@ class AugmentationPlan(BaseModel):
 
     Attributes:
         policy: What is drawn and how far.
-        class_weights: Weight of each class in the loss; their mean over the training images is 1.
+        class_weights: Weight of each class in the loss; their mean over the training images is 1,
+            and each is 1 unless class weights are what makes up for rare classes.
         train_counts: Training images of each class.
         seed: Base of every random draw in training.
     """
@@ -41,6 +42,20 @@ class AugmentationPlan(BaseModel):
     def weight_vector(self) -> Floats:
         """Class weights in the order of `LABELS`, shape (7,)."""
         return np.array([self.class_weights[label] for label in LABELS], np.float32)
+
+    def prior(self) -> NDArray[np.float64]:
+        """Share of each class in the training images, in the order of `LABELS`, shape (7,)."""
+        counts = np.array([self.train_counts[label] for label in LABELS], np.float64)
+        shares: NDArray[np.float64] = counts / counts.sum()
+        return shares
+
+    def served_shares(self) -> NDArray[np.float64]:
+        """Share of each class in what an epoch serves, in the order of `LABELS`, shape (7,)."""
+        if self.policy.imbalance != "balanced_sampling":
+            return self.prior()
+        wanted: NDArray[np.float64] = self.prior() ** (1 - self.policy.sampling_power)
+        wanted /= wanted.sum()
+        return wanted
 
 
 def make_plan(split: SplitTable, config: AugmentConfig, seed: int) -> AugmentationPlan:
@@ -63,7 +78,8 @@ def make_plan(split: SplitTable, config: AugmentConfig, seed: int) -> Augmentati
             "needed: take more images (source.max_images) or check the metadata"
         )
     n = np.array(list(counts.values()), np.float64)
-    raw = (n.mean() / n) ** config.class_weight_power
+    power = config.class_weight_power if config.imbalance == "class_weights" else 0.0
+    raw = (n.mean() / n) ** power
     weights = raw / np.average(raw, weights=n)
     return AugmentationPlan(
         policy=config,

@@ -32,10 +32,16 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
     Everything random is a function of (seed, epoch, batch): a batch can be made in any order, by
     any thread, on any day, and is the same. An epoch drops the images that do not fill a last
-    batch, other ones each time, so that shapes never change.
+    batch, other ones each time, so that shapes never change. With balanced sampling an epoch is as
+    long as without; images of rare classes come several times and some of common ones not at all,
+    other ones each time.
 
     A batch is `({"image", "geometry", "colour"}, targets, weights)` of shapes (n, H, W, 3) `uint8`,
     (n, 8), (n, 3), (n, 7) and (n,).
+
+    Attributes:
+        epoch: Which one is served.
+        mixing: Whether MixUp and CutMix act; other draws are the same either way.
 
     Args:
         images: Pictures of the whole data set.
@@ -53,6 +59,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.epoch = 0
+        self.mixing = True
         self._pixels = images.open()
         self._rows = split.indices("train")
         self._labels = _label_indices(split)
@@ -70,7 +77,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         start = index * self.batch_size
         # Ascending rows are read fastest; the order within a batch means nothing to training.
         rows = np.sort(self._order(epoch)[start : start + self.batch_size])
-        batch = mix(MixedBatch.unmixed(self._pixels[rows], self._labels[rows]), policy, rng)
+        mixed = policy if self.mixing else policy.model_copy(update={"mix_probability": 0.0})
+        batch = mix(MixedBatch.unmixed(self._pixels[rows], self._labels[rows]), mixed, rng)
         n, height, width = batch.pixels.shape[:3]
         inputs: Inputs = {
             "image": batch.pixels,
@@ -83,7 +91,10 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
     def _order(self, epoch: int) -> NDArray[np.int64]:
         if self._order_of_epoch is None or self._order_of_epoch[0] != epoch:
             rng = np.random.default_rng([self._plan.seed, 0, epoch])
-            self._order_of_epoch = (epoch, rng.permutation(self._rows))
+            rows = self._rows
+            if self._plan.policy.imbalance == "balanced_sampling":
+                rows = _shared_out(rows, self._labels[rows], self._plan.served_shares(), rng)
+            self._order_of_epoch = (epoch, rng.permutation(rows))
         return self._order_of_epoch[1]
 
 
@@ -143,3 +154,29 @@ def prefetched(batches: keras.utils.PyDataset, workers: int) -> Iterator[Any]:
 
 def _label_indices(split: SplitTable) -> NDArray[np.int64]:
     return np.asarray(split.rows["dx"].map(LABEL_INDEX), np.int64)
+
+
+def _shared_out(
+    rows: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    shares: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """As many rows, of each class its share; within a class all rows come equally often, but for one.
+
+    Args:
+        rows: Row numbers.
+        labels: Class of each.
+        shares: Of each class.
+        rng: Decides which rows of a class come once more than others.
+    """
+    wanted = np.floor(shares * len(rows)).astype(int)
+    # What rounding left over goes to the classes that lost most by it.
+    short = np.argsort(wanted - shares * len(rows), kind="stable")[: len(rows) - wanted.sum()]
+    wanted[short] += 1
+    served: list[NDArray[np.int64]] = []
+    for label, count in enumerate(wanted):
+        members = rows[labels == label]
+        whole, part = divmod(int(count), len(members))
+        served += [np.tile(members, whole), rng.choice(members, part, replace=False)]
+    return np.concatenate(served)

@@ -1,11 +1,14 @@
 """Checkpoints of a training phase: one folder an epoch, never visible half-written.
 
-Layout: `<root>/<key>/<phase>/<epoch>/` with `model.weights.h5`, `optimizer.npz` and `progress.json`.
+Layout: `<root>/<key>/<phase>/<epoch>/` with `model.weights.h5` (what the epoch was judged by, and what
+is kept), `learning.weights.h5` (the weights behind it, where that is an average), `optimizer.npz` and
+`progress.json`. What else a training is made of is a function of these, the seed and the epoch.
 The key is a checksum of everything that decides the outcome, so a checkpoint can only ever be
 resumed by the training that wrote it.
 """
 
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Iterable
@@ -14,12 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from skin_lesion.modeling.history import EpochRecord
 
 if TYPE_CHECKING:
     import keras
+
+log = logging.getLogger(__name__)
+
+WEIGHTS = "model.weights.h5"
+LEARNING = "learning.weights.h5"
 
 
 def checkpoint_key(parts: Iterable[str]) -> str:
@@ -52,6 +61,21 @@ class Progress(BaseModel):
 
 
 @dataclass(frozen=True)
+class Resumed:
+    """What a phase goes on from.
+
+    Attributes:
+        progress: Where it stood; without epochs where it begins.
+        optimizer: Every variable of its optimizer; None where it begins.
+        behind_average: File of the weights that learn, where the model's are their average.
+    """
+
+    progress: Progress
+    optimizer: "dict[str, NDArray[np.float32]] | None" = None
+    behind_average: Path | None = None
+
+
+@dataclass(frozen=True)
 class CheckpointStore:
     """Checkpoints of one phase of one training.
 
@@ -69,20 +93,35 @@ class CheckpointStore:
         return max(finished, key=lambda path: int(path.name), default=None)
 
     def weights_of(self, epoch: int) -> Path:
-        """Weights file of an epoch."""
-        return self.folder / str(epoch) / "model.weights.h5"
+        """File of the weights that an epoch was judged by."""
+        return self.folder / str(epoch) / WEIGHTS
 
     def save(
-        self, model: "keras.Model", optimizer: "keras.optimizers.Optimizer", progress: Progress
+        self,
+        model: "keras.Model",
+        optimizer: "keras.optimizers.Optimizer",
+        progress: Progress,
+        behind_average: "keras.Model | None" = None,
     ) -> None:
-        """Write a checkpoint, then drop all but the newest and the best."""
+        """Write a checkpoint, then drop all but the newest and the best.
+
+        Args:
+            model: With the weights that the epoch was judged by.
+            optimizer: Of the weights that learn.
+            progress: Up to this epoch.
+            behind_average: With the weights that learn, where `model` has their average.
+        """
         epoch = progress.records[-1].epoch
         partial = self.folder / f"{epoch}.partial"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        model.save_weights(partial / "model.weights.h5")
+        model.save_weights(partial / WEIGHTS)
+        if behind_average is not None:
+            behind_average.save_weights(partial / LEARNING)
         np.savez(partial / "optimizer.npz", allow_pickle=False, **optimizer_state(optimizer))
         (partial / "progress.json").write_text(progress.model_dump_json())
+        for path in partial.iterdir():
+            _flush(path)
         # The rename is what makes a checkpoint exist.
         target = self.folder / str(epoch)
         shutil.rmtree(target, ignore_errors=True)
@@ -95,9 +134,31 @@ class CheckpointStore:
         """Remove every checkpoint of the phase."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def resume(self, model: "keras.Model") -> "Resumed":
+        """Load the newest checkpoint, where there is one.
+
+        Args:
+            model: Is given the weights that its epoch was judged by.
+        """
+        checkpoint = self.latest()
+        if checkpoint is None:
+            return Resumed(Progress())
+        progress = self.read_progress(checkpoint)
+        log.info("resuming after epoch %d from %s", progress.records[-1].epoch, checkpoint)
+        model.load_weights(checkpoint / WEIGHTS)
+        behind = checkpoint / LEARNING
+        with np.load(checkpoint / "optimizer.npz") as state:
+            return Resumed(progress, dict(state), behind if behind.is_file() else None)
+
     def read_progress(self, checkpoint: Path) -> Progress:
         """Where training stood when the checkpoint was written."""
         return Progress.model_validate_json((checkpoint / "progress.json").read_text())
+
+
+def _flush(path: Path) -> None:
+    """Have a file's content on the disk before its name is: the power may fail in between."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def optimizer_state(optimizer: "keras.optimizers.Optimizer") -> dict[str, np.ndarray]:

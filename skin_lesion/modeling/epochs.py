@@ -1,10 +1,13 @@
 """One epoch of training: how a model is compiled, fed and judged."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skin_lesion.labels import LABEL_INDEX
+from skin_lesion.modeling.optimizer import build_optimizer
 from skin_lesion.settings import TrainConfig
 
 if TYPE_CHECKING:
@@ -14,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def compile_trainer(
-    trainer: "keras.Model", config: TrainConfig, steps_per_epoch: int, first_step: int = 0
+    trainer: "keras.Model",
+    config: TrainConfig,
+    steps_per_epoch: int,
+    first_step: int = 0,
+    *,
+    loss: "keras.losses.Loss | None" = None,
+    rate_factors: Mapping[str, float] | None = None,
 ) -> None:
     """Give a trainer a fresh optimizer for the weights that are free now, and the loss.
 
@@ -25,24 +34,18 @@ def compile_trainer(
     Args:
         trainer: Made by `build_trainer`; changed in place.
         config: Rate, decay, smoothing and the like.
-        steps_per_epoch: Batches of an epoch; the schedule counts in steps.
-        first_step: Steps of this phase before this optimizer.
+        steps_per_epoch: Batches of an epoch; the schedule counts in batches.
+        first_step: Batches of this phase before this optimizer.
+        loss: From `training_loss`; None is plain cross-entropy.
+        rate_factors: Share of the rate by the path of a variable, from `block_rate_factors`.
     """
     import keras
 
-    optimizer = keras.optimizers.AdamW(
-        _schedule(config, steps_per_epoch, first_step),
-        weight_decay=config.weight_decay,
-        global_clipnorm=config.gradient_clip_norm,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    if config.precision == "mixed_float16":
-        # Keras does this by itself only where the model's own policy says so, and the trainer's,
-        # which augments in float32, does not. Small gradients would vanish without it.
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer = build_optimizer(config, steps_per_epoch, first_step, rate_factors)
     trainer.compile(
         optimizer,
-        keras.losses.CategoricalCrossentropy(
+        loss
+        or keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=config.label_smoothing
         ),
         metrics=["accuracy"],
@@ -51,30 +54,11 @@ def compile_trainer(
     optimizer.build(trainer.trainable_variables)
 
 
-def _schedule(
-    config: TrainConfig, steps_per_epoch: int, first_step: int
-) -> "keras.optimizers.schedules.LearningRateSchedule":
-    """Linear rise, then a cosine down to the final share of the peak rate."""
-    import keras
-
-    rise = round(config.rise_epochs * steps_per_epoch)
-    whole = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if rise else config.learning_rate,
-        warmup_target=config.learning_rate if rise else None,
-        warmup_steps=rise,
-        decay_steps=max(1, config.epochs * steps_per_epoch - rise),
-        alpha=config.final_learning_rate_share,
-    )
-
-    class Remainder(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-        def __call__(self, step: Any) -> Any:
-            return whole(step + first_step)
-
-    return Remainder()
-
-
 def train_epoch(
-    trainer: "keras.Model", batches: "TrainingBatches", workers: int
+    trainer: "keras.Model",
+    batches: "TrainingBatches",
+    workers: int,
+    after_batch: Callable[[int], None] | None = None,
 ) -> dict[str, float]:
     """One pass over the training batches.
 
@@ -82,6 +66,7 @@ def train_epoch(
         trainer: Compiled; changed in place.
         batches: What to learn from.
         workers: Loader threads; 0 loads in the thread that trains.
+        after_batch: Called with the number of each batch, from 0, when it was learnt from.
 
     Returns:
         `loss` and `accuracy`, means over the epoch.
@@ -91,8 +76,10 @@ def train_epoch(
     # Keras resets its metrics with every `train_on_batch`, so the mean is taken here; batches are
     # all of one size.
     totals: dict[str, float] = {}
-    for inputs, targets, weights in prefetched(batches, workers):
+    for number, (inputs, targets, weights) in enumerate(prefetched(batches, workers)):
         logs = trainer.train_on_batch(inputs, targets, weights, return_dict=True)
+        if after_batch is not None:
+            after_batch(number)
         for name, value in logs.items():
             totals[name] = totals.get(name, 0.0) + float(value)
     return {name: total / len(batches) for name, total in totals.items()}
@@ -107,21 +94,29 @@ def validation_metrics(logits: NDArray[np.float32], labels: NDArray[np.int64]) -
 
     Returns:
         `val_loss` (mean negative log likelihood, without smoothing or weights), `val_accuracy`,
-        `val_balanced_accuracy` and `val_macro_f1`, the latter two over the classes present.
+        `val_balanced_accuracy` and `val_macro_f1`, the latter two over the classes present, and
+        `val_melanoma_auc` of the melanoma's probability against all other classes, left out where
+        there are only melanomas, none, or logits that are no numbers.
     """
     from scipy.special import log_softmax
-    from sklearn.metrics import f1_score
+    from sklearn.metrics import f1_score, roc_auc_score
 
     predicted = logits.argmax(axis=1)
     present = np.unique(labels)
     recalls = [float((predicted[labels == label] == label).mean()) for label in present]
+    log_probabilities = log_softmax(logits, axis=1)
+    melanoma = labels == LABEL_INDEX["mel"]
+    likely = log_probabilities[:, LABEL_INDEX["mel"]]
+    ranked = 0 < melanoma.sum() < len(labels) and bool(np.isfinite(likely).all())
+    auc = {"val_melanoma_auc": float(roc_auc_score(melanoma, likely))} if ranked else {}
     return {
-        "val_loss": float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean()),
+        "val_loss": float(-log_probabilities[np.arange(len(labels)), labels].mean()),
         "val_accuracy": float((predicted == labels).mean()),
         "val_balanced_accuracy": float(np.mean(recalls)),
         "val_macro_f1": float(
             f1_score(labels, predicted, labels=present, average="macro", zero_division=0)
         ),
+        **auc,
     }
 
 

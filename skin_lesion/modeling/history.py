@@ -12,7 +12,8 @@ class EpochRecord(BaseModel):
         seconds: Wall time including validation.
         images_per_second: Training images a second, without validation.
         metrics: `loss`, `accuracy` (training, on augmented and mixed images) and `val_loss`,
-            `val_accuracy`, `val_balanced_accuracy`, `val_macro_f1`.
+            `val_accuracy`, `val_balanced_accuracy`, `val_macro_f1`, `val_melanoma_auc` (of the
+            average of the weights where there is one).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -13,6 +13,7 @@ from skin_lesion.settings.batch import BatchConfig
 from skin_lesion.settings.dashboard import DashboardConfig
 from skin_lesion.settings.data import (
     AugmentConfig,
+    Imbalance,
     IngestConfig,
     ResizeMode,
     SourceConfig,
@@ -36,6 +37,7 @@ from skin_lesion.settings.training import (
     BackboneConfig,
     FinetuneConfig,
     Phase,
+    SizeStage,
     TrainConfig,
     WarmupConfig,
 )
@@ -54,6 +56,7 @@ __all__ = [
     "ExternalConfig",
     "FinetuneConfig",
     "GateConfig",
+    "Imbalance",
     "IngestConfig",
     "LedgerConfig",
     "ModelStoreConfig",
@@ -64,6 +67,7 @@ __all__ = [
     "ServeConfig",
     "Settings",
     "SignatureAlgorithm",
+    "SizeStage",
     "SourceConfig",
     "SplitConfig",
     "SyntheticConfig",

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from skin_lesion.settings.base import Settings
 
 ResizeMode = Literal["stretch", "pad", "crop"]
+Imbalance = Literal["class_weights", "balanced_sampling", "focal", "logit_adjustment", "none"]
 
 
 class SyntheticConfig(Settings):
@@ -151,8 +152,17 @@ class AugmentConfig(Settings):
         cutmix_alpha: Parameter of the Beta distribution of CutMix; 0 switches CutMix off.
         mix_probability: Share of batches that are mixed at all; MixUp and CutMix take turns at even
             odds where both are on.
-        class_weight_power: Loss weight of a class is (mean count / count) ** power, scaled so that
-            the mean over the training images is 1; 0 switches the correction off.
+        imbalance: What makes up for rare classes. One choice, so that it cannot be made up for
+            twice: `class_weights` in the loss, `balanced_sampling` (images of rare classes are
+            served several times an epoch), `focal` loss, `logit_adjustment` or `none`.
+        class_weight_power: With `class_weights` the loss weight of a class is
+            (mean count / count) ** power, scaled so that the mean over the training images is 1.
+        sampling_power: With `balanced_sampling` a class of n images is served in proportion to
+            n ** (1 - power): 0 changes nothing, 1 serves all classes alike.
+        focal_gamma: With `focal` the loss of an image counts by (1 - probability of its class) to
+            this power.
+        logit_adjustment_tau: With `logit_adjustment` the loss sees logits + tau * log(share of the
+            class in training), so that the logits themselves speak of classes equally common.
     """
 
     flip_horizontal: float = Field(default=0.5, ge=0.0, le=1.0)
@@ -166,4 +176,8 @@ class AugmentConfig(Settings):
     mixup_alpha: float = Field(default=0.2, ge=0.0)
     cutmix_alpha: float = Field(default=1.0, ge=0.0)
     mix_probability: float = Field(default=0.5, ge=0.0, le=1.0)
+    imbalance: Imbalance = "class_weights"
     class_weight_power: float = Field(default=0.5, ge=0.0, le=1.0)
+    sampling_power: float = Field(default=0.5, ge=0.0, le=1.0)
+    focal_gamma: float = Field(default=2.0, gt=0.0)
+    logit_adjustment_tau: float = Field(default=1.0, gt=0.0)

@@ -1,8 +1,9 @@
 """The network, and the two phases that train it."""
 
-from typing import Literal
+import itertools
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from skin_lesion.settings.base import Settings
 
@@ -38,6 +39,20 @@ class BackboneConfig(Settings):
         return self.weights != "none"
 
 
+class SizeStage(Settings):
+    """A part of a phase that trains on smaller pictures.
+
+    Attributes:
+        share: Share of the phase's epochs.
+        height: Height of the pictures in pixels.
+        width: Width of them.
+    """
+
+    share: float = Field(gt=0.0, lt=1.0)
+    height: int = Field(ge=32)
+    width: int = Field(ge=32)
+
+
 class TrainConfig(Settings):
     """What both training phases share.
 
@@ -49,6 +64,15 @@ class TrainConfig(Settings):
         rise_epochs: The rate rises linearly from 0 during this many epochs.
         weight_decay: Decoupled weight decay of AdamW; never applied to biases and BatchNorm.
         batch_size: Images in a step.
+        accumulation_steps: Batches whose mean gradient makes one update of the weights.
+        ema_decay: Share that the exponential moving average of the weights keeps at each update.
+            Epochs are judged by the average, and it is what is kept; None keeps the weights
+            themselves.
+        ema_every: Updates between two steps of that average, which then makes up for all of them.
+        unmixed_epochs: Last epochs of the phase, in which MixUp and CutMix rest, so that training
+            ends on pictures as they will be seen.
+        sizes: Progressive resizing: smaller pictures first, each for its share of the epochs; the
+            rest of the phase trains at full size. Epochs are judged at full size throughout.
         label_smoothing: Probability mass spread evenly over the classes.
         dropout: Rate before the classification layer.
         gradient_clip_norm: Largest global norm of the gradient; None leaves it alone.
@@ -64,6 +88,11 @@ class TrainConfig(Settings):
     rise_epochs: float = Field(default=0.0, ge=0.0)
     weight_decay: float = Field(default=0.0, ge=0.0)
     batch_size: int = Field(default=32, ge=2)
+    accumulation_steps: int = Field(default=1, ge=1)
+    ema_decay: float | None = Field(default=None, gt=0.0, lt=1.0)
+    ema_every: int = Field(default=4, ge=1)
+    unmixed_epochs: int = Field(default=0, ge=0)
+    sizes: tuple[SizeStage, ...] = ()
     label_smoothing: float = Field(default=0.05, ge=0.0, lt=1.0)
     dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
     gradient_clip_norm: float | None = Field(default=1.0, gt=0.0)
@@ -71,13 +100,35 @@ class TrainConfig(Settings):
     jit_compile: bool | None = None
     workers: int = Field(default=1, ge=0)
 
+    @model_validator(mode="after")
+    def _grow_to_full_size(self) -> Self:
+        total = sum(stage.share for stage in self.sizes)
+        if total >= 1.0:
+            raise ValueError(
+                f"the shares of sizes add up to {total:g}; they have to stay below 1 so that epochs "
+                "at full size are left"
+            )
+        shapes = [(stage.height, stage.width) for stage in self.sizes]
+        for (height, width), (taller, wider) in itertools.pairwise(shapes):
+            if taller < height or wider < width or (taller, wider) == (height, width):
+                raise ValueError(
+                    f"sizes goes from {height}x{width} to {taller}x{wider}; pictures may only grow"
+                )
+        return self
+
 
 class WarmupConfig(TrainConfig):
     """The first phase.
 
     With pretrained weights the backbone is frozen and only the head learns. Without them the whole
     network trains at a rising rate, since a frozen random backbone would teach nothing.
+
+    Attributes:
+        train_backbone: The whole network learns from the first step, its BatchNorm with it, though
+            it has pretrained weights.
     """
+
+    train_backbone: bool = False
 
 
 class FinetuneConfig(TrainConfig):
@@ -89,6 +140,9 @@ class FinetuneConfig(TrainConfig):
         frozen_blocks: Blocks next to the input that stay frozen throughout.
         train_batchnorm: Whether BatchNorm of unfrozen blocks learns and updates its statistics;
             False keeps it in inference mode.
+        layer_rate_decay: Discriminative rates: each block of the backbone learns at this share of
+            the rate of the block above it, and the first at this share of the head's; 1 has all of
+            them learn at one rate.
         patience: Epochs without a better validation macro F1 before training stops.
     """
 
@@ -98,4 +152,5 @@ class FinetuneConfig(TrainConfig):
     unfreeze_epochs: int = Field(default=10, ge=0)
     frozen_blocks: int = Field(default=0, ge=0)
     train_batchnorm: bool = False
+    layer_rate_decay: float = Field(default=1.0, gt=0.0, le=1.0)
     patience: int = Field(default=10, ge=1)

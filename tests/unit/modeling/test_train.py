@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -127,10 +128,10 @@ def test_patience_stops_training(pretrained: BackboneConfig, make_data: MakeData
 def test_progressive_unfreezing_frees_more_with_each_epoch(
     pretrained: BackboneConfig, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from skin_lesion.modeling import train
+    from skin_lesion.modeling import learner
 
     freed: list[int] = []
-    real = train.set_trainable_blocks
+    real = learner.set_trainable_blocks
 
     def spy(model: keras.Model, name: str, blocks: int, *, train_batchnorm: bool) -> None:
         freed.append(blocks)
@@ -138,7 +139,7 @@ def test_progressive_unfreezing_frees_more_with_each_epoch(
 
     data = make_data()
     warm = train_warmup(data, pretrained, WarmupConfig(epochs=1, batch_size=8))
-    monkeypatch.setattr(train, "set_trainable_blocks", spy)
+    monkeypatch.setattr(learner, "set_trainable_blocks", spy)
     config = FinetuneConfig(epochs=4, unfreeze_epochs=3, batch_size=8)
     train_finetune(data, warm.model, config)
     assert freed == [1, 2, 3], "conv1, block 1 and block 2, the nearest to the output first"
@@ -233,16 +234,18 @@ def test_whatever_decides_the_outcome_keeps_a_checkpoint_from_being_resumed(
 def test_a_finished_training_is_repeated_only_where_that_is_asked_for(
     make_data: MakeData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from skin_lesion.modeling import train
+    from skin_lesion.modeling import learner
 
     trained: list[int] = []
-    real = train.train_epoch
+    real = learner.train_epoch
 
-    def spy(trainer: keras.Model, batches: TrainingBatches, workers: int) -> dict[str, float]:
+    def spy(
+        trainer: keras.Model, batches: TrainingBatches, workers: int, **others: Any
+    ) -> dict[str, float]:
         trained.append(batches.epoch)
-        return real(trainer, batches, workers)
+        return real(trainer, batches, workers, **others)
 
-    monkeypatch.setattr(train, "train_epoch", spy)
+    monkeypatch.setattr(learner, "train_epoch", spy)
     data, context = make_data(), RunContext(tmp_path / "checkpoints")
     config = WarmupConfig(epochs=2, batch_size=8)
     train_warmup(data, SCRATCH, config, context)

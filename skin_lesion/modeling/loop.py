@@ -1,0 +1,145 @@
+"""The loop of a training phase.
+
+An explicit one, so that learning, judging, checkpoints and early stopping stand in one place and an
+interrupted phase goes on where it stopped.
+"""
+
+import logging
+import math
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skin_lesion.modeling.checkpoints import CheckpointStore, Progress
+from skin_lesion.modeling.classifier import set_trainable_blocks
+from skin_lesion.modeling.epochs import jit_mode, validation_metrics
+from skin_lesion.modeling.history import EpochRecord, History
+from skin_lesion.modeling.learner import Learner
+from skin_lesion.modeling.phase import Phase
+from skin_lesion.modeling.progress_line import progress_line
+from skin_lesion.modeling.training_data import RunContext, TrainingData
+from skin_lesion.settings import BackboneConfig
+
+if TYPE_CHECKING:
+    import keras
+
+    from skin_lesion.data.loader import EvaluationBatches
+
+log = logging.getLogger(__name__)
+
+# Smaller copies of the pictures, beside the checkpoints: every phase and training may use them.
+RESIZED = "resized"
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss stopped being a number."""
+
+
+def run_phase(
+    phase: Phase,
+    classifier: "keras.Model",
+    backbone: BackboneConfig,
+    data: TrainingData,
+    context: RunContext,
+    key: str,
+) -> History:
+    """Train a classifier in place, from the newest checkpoint on if there is one.
+
+    Args:
+        phase: What happens in which epoch.
+        classifier: With the weights to begin with; left with those that were kept.
+        backbone: What it was built from.
+        data: Pictures, split and policy.
+        context: Checkpoints and reporting.
+        key: Identifies the training; checkpoints of another key are never read.
+
+    Raises:
+        TrainingDivergedError: The loss became infinite or not a number.
+        ValueError: A size of progressive resizing is larger than the pictures.
+    """
+    from skin_lesion.data.loader import EvaluationBatches
+
+    config = phase.config
+    with tempfile.TemporaryDirectory(prefix="skin-lesion-") as scratch:
+        root = context.checkpoint_root or Path(scratch)
+        store = CheckpointStore(root / key / phase.name)
+        validation = EvaluationBatches(data.images, data.split, "val", config.batch_size)
+        classifier.compile(jit_compile=jit_mode(config))
+        if context.afresh:
+            _forget_if_finished(store, phase)
+        resumed = store.resume(classifier)
+        progress = resumed.progress
+        for record in progress.records:
+            context.report(record)
+        learner = Learner(phase, classifier, backbone, data, root / RESIZED)
+        for epoch in range(phase.first_epoch + len(progress.records), phase.last_epoch):
+            if phase.exhausted(progress):
+                break
+            learner.prepare(epoch, resumed.optimizer, resumed.behind_average)
+            record = _epoch(learner, classifier, validation, epoch, config.workers)
+            progress = progress.advance(record)
+            store.save(classifier, learner.optimizer, progress, learner.behind_average)
+            context.report(record)
+            log.info(progress_line(phase, progress))
+        set_trainable_blocks(
+            classifier,
+            backbone.name,
+            phase.free_blocks(progress.records[-1].epoch),
+            train_batchnorm=phase.train_batchnorm,
+        )
+        kept = progress.best_epoch if phase.keep_best else progress.records[-1].epoch
+        classifier.load_weights(store.weights_of(kept))
+    return History(
+        phase=phase.name,
+        description=phase.description,
+        records=progress.records,
+        best_epoch=kept,
+        trainable_parameters=sum(math.prod(v.shape) for v in classifier.trainable_variables),
+        mlflow_run_id=context.run_id,
+        stopped_early=len(progress.records) < config.epochs,
+    )
+
+
+def _epoch(
+    learner: Learner,
+    classifier: "keras.Model",
+    validation: "EvaluationBatches",
+    epoch: int,
+    workers: int,
+) -> EpochRecord:
+    """Learn from all batches, then judge what the classifier has become."""
+    import keras
+
+    from skin_lesion.data.loader import prefetched
+
+    started = time.monotonic()
+    metrics, images = learner.train(epoch)
+    trained = time.monotonic()
+    logits = [classifier.predict_on_batch(batch) for batch in prefetched(validation, workers)]
+    metrics |= validation_metrics(np.concatenate(logits), validation.labels)
+    rate = float(keras.ops.convert_to_numpy(learner.optimizer.learning_rate))
+    for name in ("loss", "val_loss"):
+        if not math.isfinite(metrics[name]):
+            raise TrainingDivergedError(
+                f"{name} is {metrics[name]} in epoch {epoch}; lower learning_rate (now {rate:g}), "
+                "set gradient_clip_norm, or use precision float32"
+            )
+    return EpochRecord(
+        epoch=epoch,
+        learning_rate=rate,
+        seconds=time.monotonic() - started,
+        images_per_second=images / (trained - started),
+        metrics=metrics,
+    )
+
+
+def _forget_if_finished(store: CheckpointStore, phase: Phase) -> None:
+    checkpoint = store.latest()
+    if checkpoint is None:
+        return
+    progress: Progress = store.read_progress(checkpoint)
+    if len(progress.records) >= phase.config.epochs or phase.exhausted(progress):
+        store.clear()

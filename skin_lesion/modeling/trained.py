@@ -1,0 +1,60 @@
+"""What a training phase leaves behind."""
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skin_lesion.modeling.classifier import build_classifier
+from skin_lesion.modeling.history import History
+from skin_lesion.settings import BackboneConfig
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class WarmupModel:
+    """A handle on the classifier after the first phase.
+
+    Attributes:
+        path: A `.keras` file.
+        backbone: What it was built from.
+        pretrained_on: `imagenet`, `sha256:…` of a weights file, or `nothing`.
+        epochs: Epochs trained so far; fine-tuning counts on from here.
+        workspace: Keeps a temporary folder alive as long as the handle.
+    """
+
+    path: Path
+    backbone: BackboneConfig
+    pretrained_on: str
+    epochs: int
+    workspace: object = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class TrainedPhase:
+    """What a phase leaves behind.
+
+    Attributes:
+        model: The classifier with the weights that were kept.
+        history: What was recorded.
+    """
+
+    model: WarmupModel
+    history: History
+
+
+def keep(
+    classifier: "keras.Model", backbone: BackboneConfig, pretrained_on: str, history: History
+) -> TrainedPhase:
+    """Save the classifier in float32, whatever precision it was trained in."""
+    workspace = tempfile.TemporaryDirectory(prefix="skin-lesion-")
+    path = Path(workspace.name) / "model.keras"
+    model = classifier
+    if classifier.get_layer("features").dtype_policy.name != "float32":
+        model = build_classifier(backbone, classifier.input.shape[1:3])
+        model.set_weights(classifier.get_weights())
+    model.save(path)
+    epochs = history.records[-1].epoch + 1
+    return TrainedPhase(WarmupModel(path, backbone, pretrained_on, epochs, workspace), history)
