@@ -1,5 +1,6 @@
 """All pictures of a data set as one memory-mapped `uint8` array on disk."""
 
+import mmap
 import os
 import shutil
 from dataclasses import dataclass
@@ -60,3 +61,24 @@ class ImageArray:
             shutil.copyfile(self.path, partial)
         os.replace(partial, target)
         return ImageArray(target, self.shape, self.sha256)
+
+
+def copy_rows(pixels: Pixels, rows: NDArray[np.int64]) -> Pixels:
+    """Copy pictures out of a mapped array, and give back the memory that reading them took.
+
+    What was read of a mapped file counts as this process's memory from then on. Without giving it
+    back, an epoch would end with the whole data set there, and a limit on memory, as a container
+    has, would be for the size of the data set. The system still keeps the pages in its cache.
+
+    Args:
+        pixels: From `ImageArray.open`; one that is not mapped works too.
+        rows: Row numbers, shape (n,).
+
+    Returns:
+        Shape (n, height, width, 3).
+    """
+    copied = np.asarray(pixels[rows])
+    mapped = getattr(pixels, "_mmap", None)
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+        mapped.madvise(mmap.MADV_DONTNEED)
+    return copied
