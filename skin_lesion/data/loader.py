@@ -20,7 +20,7 @@ from skin_lesion.data.augment import (
     draw_geometry,
     mix,
 )
-from skin_lesion.data.image_array import ImageArray, Pixels
+from skin_lesion.data.image_array import ImageArray, Pixels, copy_rows
 from skin_lesion.data.split_table import LearningSplit, SplitTable
 from skin_lesion.labels import LABEL_INDEX
 
@@ -78,7 +78,9 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         # Ascending rows are read fastest; the order within a batch means nothing to training.
         rows = np.sort(self._order(epoch)[start : start + self.batch_size])
         mixed = policy if self.mixing else policy.model_copy(update={"mix_probability": 0.0})
-        batch = mix(MixedBatch.unmixed(self._pixels[rows], self._labels[rows]), mixed, rng)
+        batch = mix(
+            MixedBatch.unmixed(copy_rows(self._pixels, rows), self._labels[rows]), mixed, rng
+        )
         n, height, width = batch.pixels.shape[:3]
         inputs: Inputs = {
             "image": batch.pixels,
@@ -122,7 +124,7 @@ class EvaluationBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> Pixels:
         start = index * self.batch_size
-        return self._pixels[self._rows[start : start + self.batch_size]]
+        return copy_rows(self._pixels, self._rows[start : start + self.batch_size])
 
 
 def prefetched(batches: keras.utils.PyDataset, workers: int) -> Iterator[Any]:
