@@ -44,6 +44,10 @@ ok skin-lesion compare "$BETTER" "$WORSE"
 say "Are files, answers and figures still what was recorded?"
 ok skin-lesion verify "$BETTER" --pictures
 
+say "All of that were looks at the test split: how many, why, and does the ledger still hold them?"
+ok skin-lesion ledger
+ok skin-lesion ledger verify
+
 say "Any of the eight steps can be run again by itself; beforehand it is said what that takes"
 for STEP in ingest validate split augment warmup_train finetune_train evaluate register; do
   ok skin-lesion rerun "$STEP" --dry-run

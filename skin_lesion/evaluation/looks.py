@@ -21,8 +21,9 @@ def told(looks: LookNote | None) -> str:
         f"By the ledger these test pictures had been looked at {counted(looks.before, 'time')} before "
         f"this look, since {looks.since:%Y-%m-%d}: at "
         f"{counted(looks.models_before, 'other trained model')}, and "
-        f"{counted(looks.same_model_before, 'time')} at this one ({place(looks)}). No code chooses by "
-        "them; where people chose among models by what they saw, these figures flatter."
+        f"{counted(looks.same_model_before, 'time')} at this one ({place(looks)}). Training, tuning "
+        "and thresholds never used them; where gates or people chose among models by what was seen, "
+        "these figures flatter."
     )
 
 
