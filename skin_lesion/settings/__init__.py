@@ -24,6 +24,7 @@ from skin_lesion.settings.data import (
 from skin_lesion.settings.drift import DriftConfig
 from skin_lesion.settings.ensemble import EnsembleConfig
 from skin_lesion.settings.evaluation import EvaluateConfig, ExternalConfig, GateConfig
+from skin_lesion.settings.export import ExportConfig
 from skin_lesion.settings.ledger import LedgerConfig
 from skin_lesion.settings.registry import RegistryConfig
 from skin_lesion.settings.serving import (
@@ -53,6 +54,7 @@ __all__ = [
     "DriftConfig",
     "EnsembleConfig",
     "EvaluateConfig",
+    "ExportConfig",
     "ExternalConfig",
     "FinetuneConfig",
     "GateConfig",

@@ -19,6 +19,14 @@ class BackboneConfig(Settings):
         path: That file; where it is None the environment's `BACKBONE_WEIGHTS` is used.
         sha256: Expected checksum of that file; None accepts any file and records its checksum.
         feature_layer: Cut the backbone at this layer; None keeps all of it.
+        feature_levels: Earlier layers whose maps the head sees as well: finer structure beside the
+            more abstract kind.
+        colour_constancy: The graph's first operation. `shades_of_grey` takes the tint of the light
+            out of every picture by its Minkowski mean of order 6 (Finlayson and Trezzi, 2004), in
+            training and in every answer; the brightness stays.
+        stochastic_depth: Share of the pictures for which the last skip connection of the network is
+            all that is left of its block while it trains; earlier blocks have proportionately less.
+            None keeps what the network was published with, 0 drops nothing.
         mirror: Address to download from instead of the publisher's.
         batchnorm_momentum: Share that the moving statistics of BatchNorm keep at each step; training
             from scratch in a few hundred steps wants less than the customary 0.99, or inference
@@ -30,6 +38,9 @@ class BackboneConfig(Settings):
     path: str | None = None
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     feature_layer: str | None = None
+    feature_levels: tuple[str, ...] = ()
+    colour_constancy: Literal["none", "shades_of_grey"] = "none"
+    stochastic_depth: float | None = Field(default=None, ge=0.0, lt=1.0)
     mirror: str | None = None
     batchnorm_momentum: float = Field(default=0.99, ge=0.0, lt=1.0)
 
@@ -37,6 +48,17 @@ class BackboneConfig(Settings):
     def pretrained(self) -> bool:
         """Whether training starts from learnt weights."""
         return self.weights != "none"
+
+    @model_validator(mode="after")
+    def _name_each_layer_once(self) -> Self:
+        named = [*self.feature_levels, self.feature_layer]
+        twice = sorted({name for name in named if name and named.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"feature_levels and feature_layer name {', '.join(twice)} more than once; the head "
+                "sees each map once"
+            )
+        return self
 
 
 class SizeStage(Settings):
