@@ -145,6 +145,17 @@ ENGLISH = Language(
     ratios={
         "ingest": ("Time of ingestion / a bare loop that does the same to each image", "≤"),
         "train_input": ("Training images/s through the loader / on one constant batch", "≥"),
+        "train_loop.throughput_96x128": (
+            "Images/s of the training loop / of the bare one on a constant batch, 96 × 128",
+            "≥",
+        ),
+        "train_loop.throughput_150x200": ("… 150 × 200", "≥"),
+        "train_loop.checkpoint_96x128": (
+            "Time of a checkpoint / of learning from 7,010 images, 96 × 128",
+            "≤",
+        ),
+        "train_loop.checkpoint_150x200": ("… 150 × 200", "≤"),
+        "train_loop.memory": ("Peak memory of training on 100,150 images / on 10,015", "≤"),
         "cached_run": ("Time of a fully cached run / a two-step ZenML pipeline", "≤"),
         "intervals": ("Time of all figures in 2,000 resamples / some of them by a loop", "≤"),
         "latency.bare": ("Time of the Predictor / decoding and the bare network", "≤"),
@@ -240,6 +251,17 @@ SPANISH = Language(
     ratios={
         "ingest": ("Tiempo de la ingesta / un bucle simple que hace lo mismo a cada imagen", "≤"),
         "train_input": ("Imágenes/s al entrenar con el cargador / con un lote constante", "≥"),
+        "train_loop.throughput_96x128": (
+            "Imágenes/s del bucle de entrenamiento / del desnudo con un lote constante, 96 × 128",
+            "≥",
+        ),
+        "train_loop.throughput_150x200": ("… 150 × 200", "≥"),
+        "train_loop.checkpoint_96x128": (
+            "Tiempo de un punto de control / de aprender de 7010 imágenes, 96 × 128",
+            "≤",
+        ),
+        "train_loop.checkpoint_150x200": ("… 150 × 200", "≤"),
+        "train_loop.memory": ("Memoria máxima al entrenar con 100 150 imágenes / con 10 015", "≤"),
         "cached_run": ("Tiempo de una ejecución en caché / un flujo de ZenML de dos pasos", "≤"),
         "intervals": ("Tiempo de todas las cifras en 2000 remuestreos / algunas con un bucle", "≤"),
         "latency.bare": ("Tiempo del Predictor / decodificar y la red sola", "≤"),

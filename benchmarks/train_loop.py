@@ -1,0 +1,220 @@
+"""The training loop against the bare one, what checkpoints cost, and how memory grows with the data.
+
+    python benchmarks/train_loop.py
+
+Throughput: `Learner.train`, as a phase calls it (reading, shuffling, mixing, drawing, averaging the
+weights), against `train_on_batch` of the same compiled network on one batch that lies in memory.
+They take turns on as many batches, and at going first. Checkpoints: the time of `CheckpointStore.save`
+over that of learning from the training images of the whole data set at the speed of the same round.
+Memory: `train_memory.py`. The pictures are random numbers: what a pixel holds does not change how
+long it takes.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recording import ROOT
+from train_input import random_data, rates_in_turn
+from train_memory import compare_memory
+
+from skin_lesion.checkout import processor
+from skin_lesion.data.augment import make_plan
+from skin_lesion.modeling.checkpoints import CheckpointStore, Progress
+from skin_lesion.modeling.history import EpochRecord
+from skin_lesion.modeling.phase import Phase
+from skin_lesion.modeling.training_data import TrainingData
+from skin_lesion.settings import AugmentConfig, BackboneConfig, FinetuneConfig
+
+if TYPE_CHECKING:
+    import keras
+
+    from skin_lesion.modeling.learner import Learner
+
+RESULT = ROOT / "benchmarks" / "results" / "train_loop.json"
+THROUGHPUT_BOUND, CHECKPOINT_BOUND, MEMORY_BOUND = 0.95, 0.02, 1.1
+# Training images of HAM10000, about 70 % of 10,015.
+TRAINING_IMAGES = 7010
+# Height and width, and batches of a side and round.
+SIZES = {(96, 128): 24, (150, 200): 14}
+# What the recipe for two cores does at every step and not just now and then.
+RECIPE = {"ema_decay": 0.998, "ema_every": 4, "train_batchnorm": True, "unfreeze_epochs": 0}
+
+
+def learner_of(
+    backbone: BackboneConfig, data: TrainingData, config: FinetuneConfig, folder: Path
+) -> "tuple[Learner, keras.Model]":
+    """A learner that is ready, all blocks free, and the classifier that it shows its weights in."""
+    from skin_lesion.modeling.classifier import backbone_blocks, build_classifier
+    from skin_lesion.modeling.learner import Learner
+
+    classifier = build_classifier(backbone, data.image_size, config.dropout, config.precision)
+    blocks = len(backbone_blocks(classifier, backbone.name))
+    phase = Phase(
+        name="finetune",
+        description="a benchmark",
+        first_epoch=0,
+        config=config,
+        image_size=data.image_size,
+        free_blocks=lambda _: blocks,
+        train_batchnorm=config.train_batchnorm,
+        keep_best=True,
+        patience=None,
+    )
+    learner = Learner(phase, classifier, backbone, data, folder)
+    learner.prepare(0, None, None)
+    return learner, classifier
+
+
+def measure(
+    backbone: BackboneConfig, size: tuple[int, int], count: int, rounds: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Compare throughput and weigh a checkpoint at one size.
+
+    Args:
+        backbone: The network.
+        size: Height and width of the pictures.
+        count: Batches of a side and round.
+        rounds: How often.
+
+    Returns:
+        The two comparisons.
+    """
+    config = FinetuneConfig(epochs=1000, **RECIPE)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        images, split = random_data(folder, size, count * config.batch_size)
+        data = TrainingData(images, split, make_plan(split, AugmentConfig(), 0))
+        learner, classifier = learner_of(backbone, data, config, folder)
+        # The same trainer and the same kind of batch as the loop has; nothing else offers them.
+        trainer, constant = learner._trainer, learner._batches[0]
+        store = CheckpointStore(folder / "checkpoints")
+        saving: list[float] = []
+        processor_seconds: dict[str, list[float]] = {"loop": [], "bare": []}
+
+        def bare(_: int) -> None:
+            start = time.process_time()
+            for _ in range(count):
+                trainer.train_on_batch(*constant, return_dict=True)
+            processor_seconds["bare"].append(time.process_time() - start)
+
+        def ours(epoch: int) -> None:
+            start = time.process_time()
+            learner.train(epoch)
+            processor_seconds["loop"].append(time.process_time() - start)
+
+        def save(epoch: int) -> None:
+            metrics = {"loss": 1.0, "val_macro_f1": 0.5}
+            record = EpochRecord(
+                epoch=epoch, learning_rate=1e-3, seconds=1.0, images_per_second=1.0, metrics=metrics
+            )
+            start = time.perf_counter()
+            store.save(
+                classifier,
+                learner.optimizer,
+                Progress().advance(record),
+                learner.behind_average,
+            )
+            saving.append(time.perf_counter() - start)
+
+        ours(0)
+        bare(0)
+        save(0)
+        for found in (saving, *processor_seconds.values()):
+            found.clear()
+        rates: dict[str, list[float]] = {"loop": [], "bare": []}
+        for turn in range(1, rounds + 1):
+            # One round each time, so that a checkpoint is written under the load of the moment.
+            sides = {"loop": ours, "bare": bare} if turn % 2 else {"bare": bare, "loop": ours}
+            for side, rate in rates_in_turn(sides, 1, count * config.batch_size).items():
+                rates[side] += rate
+            save(turn)
+        megabytes = sum(path.stat().st_size for path in store.latest().iterdir()) / 1e6
+    ratios = [a / b for a, b in zip(rates["loop"], rates["bare"], strict=True)]
+    shares = [s * rate / TRAINING_IMAGES for s, rate in zip(saving, rates["loop"], strict=True)]
+    throughput = {
+        "what": "training images a second of the loop / of train_on_batch on one constant batch",
+        "image_size": list(size),
+        "batch_size": config.batch_size,
+        "batches_a_round": count,
+        "images_per_second": {side: [round(r, 1) for r in found] for side, found in rates.items()},
+        # Of bare / loop, which other work on the machine disturbs less than the time on the clock.
+        "processor_ratio": round(
+            statistics.median(
+                b / a
+                for a, b in zip(processor_seconds["loop"], processor_seconds["bare"], strict=True)
+            ),
+            4,
+        ),
+        **compared(ratios, THROUGHPUT_BOUND),
+    }
+    checkpoint = {
+        "what": f"time of a checkpoint / of learning from {TRAINING_IMAGES} images",
+        "image_size": list(size),
+        "megabytes": round(megabytes, 1),
+        "seconds": [round(s, 3) for s in saving],
+        **compared(shares, CHECKPOINT_BOUND),
+    }
+    return throughput, checkpoint
+
+
+def compared(ratios: list[float], bound: float) -> dict[str, Any]:
+    """What every comparison holds."""
+    median = statistics.median(ratios)
+    return {
+        "ratios": [round(r, 4) for r in ratios],
+        "median_ratio": round(median, 4),
+        "bound": bound,
+    }
+
+
+def main() -> int:
+    """Run the command line; returns its exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backbone", default="mobilenet")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pairs", type=int, default=2, help="pairs of trainings to compare memory")
+    parser.add_argument("--result", type=Path, default=RESULT)
+    arguments = parser.parse_args()
+
+    import keras
+
+    load = [round(value, 1) for value in os.getloadavg()]
+    comparisons: dict[str, Any] = {}
+    backbone = BackboneConfig(name=arguments.backbone, weights="none")
+    for size, count in SIZES.items():
+        name = f"{size[0]}x{size[1]}"
+        throughput, checkpoint = measure(backbone, size, count, arguments.rounds)
+        comparisons |= {f"throughput_{name}": throughput, f"checkpoint_{name}": checkpoint}
+    memory, ratios = compare_memory(arguments.backbone, arguments.pairs)
+    comparisons["memory"] = memory | compared(ratios, MEMORY_BOUND)
+    result = {
+        "backbone": arguments.backbone,
+        "keras_backend": keras.backend.backend(),
+        "recipe": RECIPE,
+        "machine": processor(),
+        "load_average": load,
+        "comparisons": comparisons,
+    }
+    arguments.result.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    kept = True
+    for name, found in comparisons.items():
+        least = name.startswith("throughput")
+        good = found["median_ratio"] >= found["bound"] if least else (
+            found["median_ratio"] <= found["bound"]
+        )  # fmt: skip
+        kept &= good
+        print(
+            f"{name:<22} median ratio {found['median_ratio']:.4f}, at {'least' if least else 'most'} "
+            f"{found['bound']} wanted{'' if good else '  <-- missed'}"
+        )
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
