@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 EXPERIMENT = "tuning"
 RESULTS, _DATA = "results", "data"
-_STUDY_ID, _CODES = "study_id", "training_code"
+_STUDY_ID, _CODES, _DATA_RUN = "study_id", "training_code", "data_run"
 # Steps that make what trials learn from, and keys of a run that hold for them too.
 _STEPS = ("ingest", "validate", "split")
 _OF_RUNS = ("settings",)
@@ -138,7 +138,7 @@ def run_tuning(request: TuneRequest, shelf: Path) -> str:
             _note_code(study)
             data = learning_data(images, table, folder / _DATA)
             with tracking_trials.study_run(
-                EXPERIMENT, request.name, _study_id(study), _artifacts()
+                EXPERIMENT, request.name, _study_id(study), _artifacts(), {_DATA_RUN: run}
             ):
                 tracking.log_configuration(
                     {
@@ -146,7 +146,6 @@ def run_tuning(request: TuneRequest, shelf: Path) -> str:
                         **{name: prepared.parameters[name] for name in ("seed", "image_size")},
                         "space": prepared.search.space.described(),
                         "study": prepared.search.config.model_dump(mode="json"),
-                        "data_run": run,
                     }
                 )
                 _search(study, data, prepared, request.trials, deadline)

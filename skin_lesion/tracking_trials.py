@@ -1,14 +1,15 @@
 """What MLflow holds of a search: a run for the study, and below it one for each trial."""
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skin_lesion import tracking
 from skin_lesion.tuning.outcomes import Outcome, TrialRow
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 FOLDER = "tuning"
 SCORE = "best_val_macro_f1"
@@ -23,7 +24,9 @@ _STATUS = {
 
 
 @contextmanager
-def study_run(experiment: str, name: str, study_id: str, artifacts: Path | None) -> Iterator[str]:
+def study_run(
+    experiment: str, name: str, study_id: str, artifacts: Path | None, tags: Mapping[str, str]
+) -> Iterator[str]:
     """Make the run of a study the active one, starting it where there is none yet.
 
     Args:
@@ -32,13 +35,14 @@ def study_run(experiment: str, name: str, study_id: str, artifacts: Path | None)
         study_id: Distinguishes it.
         artifacts: Where an experiment that has to be made keeps its files; None leaves that to the
             server.
+        tags: More of them, such as may change from one session to the next.
 
     Yields:
         Id of the run.
     """
     # One of this name and id, which a server finds by its name.
     with tracking.continued_run(
-        experiment, f"{name} ({study_id[:8]})", {_STUDY: study_id}, artifacts
+        experiment, f"{name} ({study_id[:8]})", {**tags, _STUDY: study_id}, artifacts
     ) as run_id:
         yield run_id
 
@@ -53,30 +57,36 @@ def trial_run(number: int, retry_of: int | None) -> Iterator[str]:
 
     Yields:
         Id of the run.
+
+    Raises:
+        RuntimeError: No run is active.
     """
     import mlflow
 
     tags = {_TRIAL: str(number)}
     if retry_of is not None:
         tags[_RETRY] = str(retry_of)
-    with mlflow.start_run(run_name=f"trial {number}", nested=True, tags=tags) as run:
+    # A run below another one would be of the experiment that MLflow has for the active one.
+    experiment = _study().info.experiment_id
+    with mlflow.start_run(
+        experiment_id=experiment, run_name=f"trial {number}", nested=True, tags=tags
+    ) as run:
         yield run.info.run_id
 
 
 def close_trial(row: TrialRow) -> None:
     """Write the outcome of a trial into its run, even where its process died; idempotent.
 
-    The run of the study has to be the active one.
+    Raises:
+        RuntimeError: No run is active; it has to be that of the study.
     """
     import mlflow
 
-    study = mlflow.active_run()
-    if study is None:
-        raise RuntimeError("no MLflow run is active; start that of the study first")
+    study = _study()
     client = mlflow.MlflowClient()
     found = client.search_runs(
         [study.info.experiment_id],
-        f"tags.`{_PARENT}` = '{study.info.run_id}' and tags.{_TRIAL} = '{row.number}'",
+        f"tags.{_PARENT} = '{study.info.run_id}' and tags.{_TRIAL} = '{row.number}'",
     )
     for run in found:
         client.set_tag(run.info.run_id, _OUTCOME, row.outcome.value)
@@ -98,3 +108,12 @@ def log_study(folder: Path, figures: Mapping[str, float]) -> None:
 
     mlflow.log_metrics(dict(figures))
     mlflow.log_artifacts(str(folder), FOLDER)
+
+
+def _study() -> "Run":
+    import mlflow
+
+    study = mlflow.active_run()
+    if study is None:
+        raise RuntimeError("no MLflow run is active; start that of the study first")
+    return study

@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--study", metavar="NAME", help="name of the study (after both files: CONFIG-SPACE)"
     )
     parser.add_argument(
+        "--folder", type=Path, help="of all studies (.work/studies); a study is a folder in it"
+    )
+    parser.add_argument(
         "--timeout",
         type=float,
         metavar="MINUTES",
@@ -48,5 +51,5 @@ def run(options: argparse.Namespace) -> int:
         study=options.study,
         minutes=options.timeout,
     )
-    print(run_tuning(request, ROOT / ".work" / "studies"))
+    print(run_tuning(request, options.folder or ROOT / ".work" / "studies"))
     return 0

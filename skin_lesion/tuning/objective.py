@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from skin_lesion.modeling.train import (
     RunContext,
     TrainingData,
     TrainingDivergedError,
+    WarmupModel,
     train_finetune,
     train_warmup,
 )
@@ -96,7 +98,8 @@ class TrainingObjective:
         plan = make_plan(self.data.split, recipe.augment, self.seed)
         data = TrainingData(self.data.images, self.data.split, plan)
         warm = train_warmup(data, recipe.backbone, recipe.warmup_train, context(first))
-        tuned = train_finetune(data, warm.model, recipe.finetune_train, context(own))
+        start = _kept(warm.model, first, self.code_version)
+        tuned = train_finetune(data, start, recipe.finetune_train, context(own))
         return kept_metrics(tuned.history)[SCORE]
 
     def _checkpoints(self, values: Mapping[str, Any]) -> Path:
@@ -104,3 +107,21 @@ class TrainingObjective:
         written = json.dumps(values, sort_keys=True, default=str)
         name = hashlib.sha256(written.encode()).hexdigest()[:16]
         return self.folder / CHECKPOINTS / name
+
+
+def _kept(model: WarmupModel, folder: Path, code_version: str) -> WarmupModel:
+    """The file that the first phase left when it ended here for the first time.
+
+    A model saved twice makes two files that differ by their date, and the second phase knows its
+    checkpoints by the file that it began with. A folder holds one first phase for each version of the
+    code and each backend.
+    """
+    import keras
+
+    made_by = hashlib.sha256(f"{code_version} {keras.backend.backend()}".encode()).hexdigest()
+    path = folder / f"warmup-{made_by[:16]}.keras"
+    if not path.is_file():
+        partial = path.with_suffix(".partial")
+        shutil.copyfile(model.path, partial)
+        os.replace(partial, path)
+    return replace(model, path=path, workspace=None)

@@ -36,25 +36,23 @@ def history_picture(summary: "StudySummary") -> bytes:
     counted = [row for row in summary.rows if row.counts]
     for outcome, (label, colour, marker) in _MARKS.items():
         # What came to no epoch has no score, and stands at the bottom.
-        points = [
-            (i + 1, row.score or 0.0) for i, row in enumerate(counted) if row.outcome == outcome
-        ]
+        points = [(row.number, row.score or 0.0) for row in counted if row.outcome == outcome]
         if points:
             xs, ys = zip(*points, strict=True)
             axes.scatter(xs, ys, s=34, color=colour, marker=marker, label=label, zorder=3)
     best, steps = 0.0, []
-    for i, row in enumerate(counted):
+    for row in counted:
         if row.outcome == Outcome.FINISHED:
             best = max(best, row.score or 0.0)
         if best:
-            steps.append((i + 1, best))
+            steps.append((row.number, best))
     if steps:
         axes.step(
             *zip(*steps, strict=True), where="post", color=GREEN, linewidth=1.8, label="Best so far"
         )
     dress(axes, f"Study {summary.name}: {len(counted)} trials", "Trial", "Macro F1 on validation")
     axes.set_ylim(bottom=0)
-    axes.set_xlim(0.5, max(len(counted), 1) + 0.5)
+    axes.set_xlim(-0.5, max((row.number for row in counted), default=0) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if counted:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)
