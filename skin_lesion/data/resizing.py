@@ -6,9 +6,11 @@ import uuid
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
 
 from skin_lesion.data.image_array import ImageArray
+
+_CHUNK = 64  # pictures in memory at a time
 
 
 def resized(images: ImageArray, size: tuple[int, int], folder: Path) -> ImageArray:
@@ -52,15 +54,34 @@ def _is_whole(path: Path, shape: tuple[int, int, int, int]) -> bool:
 
 def _write(images: ImageArray, path: Path, shape: tuple[int, int, int, int]) -> None:
     pixels = images.open()
+    down = _coverage(pixels.shape[1], shape[1])
+    across = _coverage(pixels.shape[2], shape[2])
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.stem}-{uuid.uuid4().hex}.partial")
     try:
         rows = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
-        for row, picture in enumerate(pixels):
-            image = Image.fromarray(picture)
-            rows[row] = np.asarray(image.resize((shape[2], shape[1]), Image.Resampling.BOX))
+        for start in range(0, len(pixels), _CHUNK):
+            chunk = pixels[start : start + _CHUNK].astype(np.float32)
+            lower = np.tensordot(chunk, down, axes=(1, 1))  # (n, width, channels, new height)
+            small = np.tensordot(lower, across, axes=(1, 1))  # (n, channels, new height, new width)
+            rows[start : start + _CHUNK] = np.rint(small).transpose(0, 2, 3, 1)
         rows.flush()
         del rows
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _coverage(source: int, target: int) -> NDArray[np.float32]:
+    """Share of each source pixel in the mean of each target pixel along one side.
+
+    Returns:
+        Shape (target, source); each row sums to 1. Pillow's box filter takes pixels whole or not at
+        all, and so moves what it shrinks by up to half a pixel where sides do not divide.
+    """
+    scale = source / target
+    start = np.arange(target)[:, None] * scale
+    pixel = np.arange(source)[None, :]
+    overlap = np.minimum(start + scale, pixel + 1) - np.maximum(start, pixel)
+    shares: NDArray[np.float32] = (np.clip(overlap, 0.0, None) / scale).astype(np.float32)
+    return shares

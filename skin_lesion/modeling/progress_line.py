@@ -13,21 +13,30 @@ def progress_line(phase: Phase, progress: Progress) -> str:
     Args:
         phase: What is being trained.
         progress: At least one epoch.
+
+    Returns:
+        `finetune  9/24  loss 0.512 | validation loss 0.601  accuracy 0.812  macro F1 0.667*
+        melanoma AUC 0.889 | 123.4 images/s  31 min left`; the star marks the best so far.
     """
     record = progress.records[-1]
     metrics = record.metrics
     auc = metrics.get("val_melanoma_auc")
-    parts = (
-        f"{phase.name} {record.epoch + 1:>{len(str(phase.last_epoch))}}/{phase.last_epoch}",
-        f"loss {metrics['loss']:.3f}",
-        f"val loss {metrics['val_loss']:.3f}",
-        f"accuracy {metrics['val_accuracy']:.3f}",
-        f"macro F1 {metrics['val_macro_f1']:.3f}" + ("*" if _is_best(progress) else " "),
-        "melanoma AUC " + ("-    " if auc is None else f"{auc:.3f}"),
-        f"{record.images_per_second:.1f} images/s",
-        f"{_duration(seconds_left(phase, progress))} left",
+    width = len(str(phase.last_epoch))
+    learnt = (
+        f"{phase.name} {record.epoch + 1:>{width}}/{phase.last_epoch}  loss {metrics['loss']:.3f}"
     )
-    return "  ".join(parts)
+    judged = "  ".join(
+        (
+            f"loss {metrics['val_loss']:.3f}",
+            f"accuracy {metrics['val_accuracy']:.3f}",
+            f"macro F1 {metrics['val_macro_f1']:.3f}" + ("*" if _is_best(progress) else " "),
+            "melanoma AUC " + ("-    " if auc is None else f"{auc:.3f}"),
+        )
+    )
+    pace = (
+        f"{record.images_per_second:.1f} images/s  {_duration(seconds_left(phase, progress))} left"
+    )
+    return f"{learnt} | validation {judged} | {pace}"
 
 
 def seconds_left(phase: Phase, progress: Progress) -> float:

@@ -1,6 +1,7 @@
 """Batches: right rows, right types, and random only through (seed, epoch, batch)."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,9 +41,7 @@ def split() -> SplitTable:
     return SplitTable(rows, report)
 
 
-def batches(
-    images: ImageArray, split: SplitTable, seed: int = 5, **policy: float
-) -> TrainingBatches:
+def batches(images: ImageArray, split: SplitTable, seed: int = 5, **policy: Any) -> TrainingBatches:
     plan = make_plan(split, AugmentConfig(**policy), seed)
     return TrainingBatches(images, split, plan, batch_size=8)
 
@@ -101,6 +100,71 @@ def test_a_batch_is_a_function_of_seed_epoch_and_index(
     late.epoch = 2
     inputs, targets, _ = late[3]
     assert b"".join(x.tobytes() for x in (*inputs.values(), targets)) == same
+
+
+def test_where_mixing_rests_all_other_draws_stay(images: ImageArray, split: SplitTable) -> None:
+    loader = batches(images, split, mix_probability=1.0)
+    mixed, targets, _ = loader[2]
+    loader.mixing = False
+    plain, labels, _ = loader[2]
+    assert set(labels.ravel()) == {0.0, 1.0}
+    assert not np.array_equal(mixed["image"], plain["image"])
+    assert not np.array_equal(targets, labels)
+    never = batches(images, split, mix_probability=0.0)[2][0]
+    for name, values in plain.items():
+        np.testing.assert_array_equal(values, never[name])
+
+
+@pytest.fixture
+def uneven(split: SplitTable) -> SplitTable:
+    """Classes of 36, 6, 6, 6, 3, 3 and 3 training images."""
+    dx = np.repeat(LABELS, [36, 6, 6, 6, 3, 3, 3])
+    rows = split.rows.assign(split="train")
+    rows.loc[len(dx) :, "split"] = "val"
+    rows.loc[: len(dx) - 1, "dx"] = dx
+    return SplitTable(rows, split.leak_report)
+
+
+def served(loader: TrainingBatches, uneven: SplitTable) -> tuple[np.ndarray, np.ndarray]:
+    """How often each class was served in an epoch, and how often each row."""
+    rows = rows_of(loader)
+    counts = np.bincount(rows, minlength=N)
+    labels = uneven.rows["dx"].map({label: i for i, label in enumerate(LABELS)}).to_numpy()
+    return np.bincount(labels[rows], minlength=7), counts
+
+
+@pytest.mark.parametrize(
+    ("power", "expected"), [(1.0, [9] * 7), (0.0, [36, 6, 6, 6, 3, 3, 3])], ids=["even", "as is"]
+)
+def test_balanced_sampling_serves_classes_by_their_share(
+    images: ImageArray, uneven: SplitTable, power: float, expected: list[int]
+) -> None:
+    loader = batches(
+        images, uneven, imbalance="balanced_sampling", sampling_power=power, mix_probability=0.0
+    )
+    loader.batch_size = 7  # divides 63, so that nothing is left over
+    classes, rows = served(loader, uneven)
+    np.testing.assert_array_equal(classes, expected)
+    assert rows[63:].sum() == 0, "validation is never served"
+
+
+def test_balanced_sampling_serves_the_images_of_a_class_equally_often_but_for_one(
+    images: ImageArray, uneven: SplitTable
+) -> None:
+    loader = batches(images, uneven, imbalance="balanced_sampling", mix_probability=0.0)
+    loader.batch_size = 7
+    _, rows = served(loader, uneven)
+    for members in np.split(np.arange(63), np.cumsum([36, 6, 6, 6, 3, 3])):
+        assert np.ptp(rows[members]) <= 1
+    seen = rows[:36] > 0
+    for loader.epoch in range(1, 5):
+        seen |= served(loader, uneven)[1][:36] > 0
+    assert seen.all(), "what an epoch leaves out, another one serves"
+
+
+def test_balanced_sampling_weighs_no_class(images: ImageArray, uneven: SplitTable) -> None:
+    _, _, weights = batches(images, uneven, imbalance="balanced_sampling")[0]
+    np.testing.assert_array_equal(weights, 1.0)
 
 
 def test_soft_targets_get_the_mean_weight_of_their_classes(

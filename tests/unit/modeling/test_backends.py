@@ -1,4 +1,7 @@
-"""The same training code on another Keras backend; the export comes out of it all the same."""
+"""The same training code, with every part of the recipe, on another Keras backend.
+
+The export comes out of it all the same.
+"""
 
 import json
 import os
@@ -28,8 +31,8 @@ from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.manifest import Manifest, Provenance
 from skin_lesion.data.split_table import LeakReport, SplitTable
 from skin_lesion.modeling.export import BundleFacts, make_bundle
-from skin_lesion.modeling.train import TrainingData, train_finetune, train_warmup
-from skin_lesion.settings import BackboneConfig, FinetuneConfig, WarmupConfig
+from skin_lesion.modeling.train import RunContext, TrainingData, train_finetune, train_warmup
+from skin_lesion.settings import BackboneConfig, FinetuneConfig, SizeStage, WarmupConfig
 
 folder = Path(sys.argv[1])
 facts = json.loads((folder / "facts.json").read_text())
@@ -40,9 +43,25 @@ backbone = BackboneConfig(
     name="mobilenet", weights="none", feature_layer="conv_pw_2_relu", batchnorm_momentum=0.8
 )
 warm = train_warmup(data, backbone, WarmupConfig(epochs=2, learning_rate=5e-3, batch_size=16))
-tuned = train_finetune(
-    data, warm.model, FinetuneConfig(epochs=3, learning_rate=2e-3, batch_size=16)
+config = FinetuneConfig(
+    epochs=4, learning_rate=4e-3, batch_size=8, accumulation_steps=2, ema_decay=0.8, ema_every=1,
+    layer_rate_decay=0.9, weight_decay=0.01, unmixed_epochs=1,
+    sizes=(SizeStage(share=0.5, height=32, width=32),),
 )
+
+class Killed(Exception):
+    pass
+
+def kill(record):
+    if record.epoch == 2:
+        raise Killed
+
+try:
+    train_finetune(data, warm.model, config, RunContext(folder / "killed", on_epoch=kill))
+except Killed:
+    pass
+tuned = train_finetune(data, warm.model, config, RunContext(folder / "killed"))
+whole = train_finetune(data, warm.model, config)
 provenance = Provenance(kind="synthetic", name="colours", licence="CC0-1.0", citation="none",
                         synthetic=True, source_height=32, source_width=32)
 manifest = Manifest(
@@ -55,6 +74,8 @@ records = [*warm.history.records, *tuned.history.records]
 print(json.dumps({
     "backend": keras.backend.backend(),
     "losses": [record.metrics["loss"] for record in records],
+    "resumed": [record.metrics["val_loss"] for record in tuned.history.records],
+    "whole": [record.metrics["val_loss"] for record in whole.history.records],
     "parity": bundle.contract.parity_max_abs_difference,
 }))
 """
@@ -62,7 +83,7 @@ print(json.dumps({
 
 @pytest.mark.slow
 def test_training_and_export_work_on_jax(make_data: MakeData, tmp_path: Path) -> None:
-    data = make_data(per_class=12)
+    data = make_data(size=(40, 48), per_class=12)
     data.split.rows.to_json(tmp_path / "rows.json")
     facts = {
         "path": str(data.images.path),
@@ -83,4 +104,5 @@ def test_training_and_export_work_on_jax(make_data: MakeData, tmp_path: Path) ->
     result = json.loads(finished.stdout.splitlines()[-1])
     assert result["backend"] == "jax"
     assert result["losses"][-1] < 0.9 * result["losses"][0]
+    assert result["resumed"] == pytest.approx(result["whole"], rel=1e-3)
     assert result["parity"] <= PARITY_TOLERANCE

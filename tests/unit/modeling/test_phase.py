@@ -104,8 +104,8 @@ def test_the_line_says_what_a_person_wants_to_know() -> None:
     one = phase(8, epochs=4)
     line = progress_line(one, progress(record(8, val_macro_f1=0.5, val_melanoma_auc=0.875)))
     assert line == (
-        "finetune  9/12  loss 0.500  val loss 0.500  accuracy 0.500  macro F1 0.500*  "
-        "melanoma AUC 0.875  123.4 images/s  3 min left"
+        "finetune  9/12  loss 0.500 | validation loss 0.500  accuracy 0.500  macro F1 0.500*  "
+        "melanoma AUC 0.875 | 123.4 images/s  3 min left"
     )
     assert line.isprintable()
     later = progress(record(8, val_macro_f1=0.5), record(9, 3600.0))

@@ -67,6 +67,23 @@ def test_every_section_of_the_card_has_its_facts(run):
     assert not missing
 
 
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ({"class_weight_power": 0.25}, "class weights in the loss: .* power of 0.25"),
+        ({"class_weight_power": 0.0}, "not corrected"),
+        ({"imbalance": "none"}, "not corrected"),
+        ({"imbalance": "balanced_sampling", "sampling_power": 0.75}, "sampling: .* power of 0.25"),
+        ({"imbalance": "focal", "focal_gamma": 1.5}, "focal loss, gamma 1.5"),
+        ({"imbalance": "logit_adjustment"}, "logit adjustment in the loss, tau 1"),
+    ],
+)
+def test_the_card_tells_what_made_up_for_rare_classes(run, policy, told):
+    plan = run.plan.model_copy(update={"policy": AugmentConfig(**policy)})
+    facts = card_facts(dataclasses.replace(run, plan=plan))
+    assert re.fullmatch(f".*{told}.*", facts.training.imbalance)
+
+
 def test_the_facts_are_those_of_the_report(run):
     facts, summary = card_facts(run), run.summary
     assert facts.identity.version == 12
