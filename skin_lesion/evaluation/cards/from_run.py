@@ -126,10 +126,19 @@ def _training(run: Run) -> TrainingFacts | None:
 def _imbalance(plan: AugmentationPlan | None) -> str:
     if plan is None:
         return "not recorded"
-    power = plan.policy.class_weight_power
-    if power == 0:
+    policy = plan.policy
+    power = policy.class_weight_power
+    if policy.imbalance == "none" or (policy.imbalance == "class_weights" and power == 0):
         return "not corrected"
-    return f"class weights in the loss: (mean count / count) to the power of {power:g}"
+    return {
+        "class_weights": f"class weights in the loss: (mean count / count) to the power of {power:g}",
+        "balanced_sampling": (
+            "balanced sampling: a class of n images is served in proportion to n to the power of "
+            f"{1 - policy.sampling_power:g}"
+        ),
+        "focal": f"focal loss, gamma {policy.focal_gamma:g}",
+        "logit_adjustment": f"logit adjustment in the loss, tau {policy.logit_adjustment_tau:g}",
+    }[policy.imbalance]
 
 
 def _augmentation(plan: AugmentationPlan | None) -> str:
