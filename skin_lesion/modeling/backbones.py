@@ -14,10 +14,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from skin_lesion.modeling.colour import shades_of_grey
+from skin_lesion.modeling.levels import join_levels
 from skin_lesion.settings import BackboneConfig
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ Family = Literal["efficientnet", "efficientnet_v2", "mobilenet"]
 GOOGLE = "https://storage.googleapis.com"
 # Standard deviations of the ImageNet channels as `keras.applications.efficientnet` defines them.
 IMAGENET_STDDEV = (0.229, 0.224, 0.225)
+# Share of skipped blocks that `keras.applications` builds its EfficientNets with.
+PUBLISHED_STOCHASTIC_DEPTH = 0.2
 
 
 class WeightsError(RuntimeError):
@@ -110,34 +114,93 @@ def build_backbone(config: BackboneConfig, image: "keras.KerasTensor") -> "keras
     """Apply a randomly initialised backbone to pixels, as part of one flat functional graph.
 
     Args:
-        config: Which backbone, and where it is cut.
+        config: Which backbone, where it is cut, which levels it gives, and what is done to colours
+            before it.
         image: Symbolic pixels (n, height, width, 3), 0 to 255.
 
     Returns:
-        The last feature map, symbolic (n, h, w, channels).
+        The last feature map, symbolic (n, h, w, channels), with those of earlier levels behind it.
 
     Raises:
-        ValueError: The name or the feature layer is unknown.
+        ValueError: The name or a layer is unknown, a level gives no map that could stand beside the
+            last one, or the network has no skip connections for stochastic depth.
     """
     import keras
 
     spec = spec_of(config.name)
     constructor = getattr(keras.applications, spec.keras_name)
+    if config.colour_constancy == "shades_of_grey":
+        image = shades_of_grey(image)
     if spec.family == "mobilenet":
         image = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
     network = constructor(include_top=False, weights=None, input_tensor=image)
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = config.batchnorm_momentum
+    layers = _layers_up_to_the_cut(network, config)
+    if config.stochastic_depth is not None:
+        _set_stochastic_depth(layers, config)
+    last = layers[-1].output
+    return join_levels([_level(name, layers, last, config) for name in config.feature_levels], last)
+
+
+def _layers_up_to_the_cut(
+    network: "keras.Model", config: BackboneConfig
+) -> "list[keras.layers.Layer]":
     if config.feature_layer is None:
-        return network.output
+        return list(network.layers)
     names = [layer.name for layer in network.layers]
     if config.feature_layer not in names:
         raise ValueError(
             f"backbone {config.name!r} has no layer {config.feature_layer!r} to be cut at; its "
             f"last layers are {', '.join(names[-8:])}"
         )
-    return network.get_layer(config.feature_layer).output
+    return list(network.layers[: names.index(config.feature_layer) + 1])
+
+
+def _level(
+    name: str, layers: "list[keras.layers.Layer]", last: Any, config: BackboneConfig
+) -> "keras.KerasTensor":
+    """Map of an earlier layer."""
+    named = {layer.name: layer for layer in layers[:-1]}
+    if name not in named:
+        raise ValueError(
+            f"feature_levels names {name!r}, and backbone {config.name!r} has no such layer before "
+            f"{layers[-1].name}, its last; the layers before it are {', '.join(list(named)[-8:])}"
+        )
+    feature_map = named[name].output
+    shape = tuple(feature_map.shape[1:])
+    grid = tuple(last.shape[1:3])
+    if len(shape) != 3 or shape[0] < grid[0] or shape[1] < grid[1]:
+        raise ValueError(
+            f"feature_levels names {name!r}, which gives {shape}; expected a map (height, width, "
+            f"channels) of at least {grid[0]} x {grid[1]}, the size of the last one"
+        )
+    return feature_map
+
+
+def _set_stochastic_depth(layers: "list[keras.layers.Layer]", config: BackboneConfig) -> None:
+    """Scale the rates of the layers that drop whole blocks, which rise evenly through the network.
+
+    Raises:
+        ValueError: There are none, and something should be dropped.
+    """
+    import keras
+
+    rate = config.stochastic_depth or 0.0
+    skips = [
+        layer
+        for layer in layers
+        if isinstance(layer, keras.layers.Dropout) and layer.noise_shape == (None, 1, 1, 1)
+    ]
+    if rate and not skips:
+        with_skips = [name for name, spec in BACKBONES.items() if spec.family != "mobilenet"]
+        raise ValueError(
+            f"stochastic_depth is {rate:g}, but backbone {config.name!r} up to {layers[-1].name} has "
+            f"no skip connections; leave it out, or take one of {', '.join(with_skips)}"
+        )
+    for layer in skips:
+        layer.rate *= rate / PUBLISHED_STOCHASTIC_DEPTH
 
 
 def block_of(name: str, family: Family) -> str | None:

@@ -12,7 +12,7 @@ from skin_lesion.settings import BackboneConfig
 if TYPE_CHECKING:
     import keras
 
-HEAD_LAYERS = ("features", "pool", "dropout", "logits")
+HEAD_LAYERS = ("levels", "features", "pool", "dropout", "logits")
 
 
 def build_classifier(
@@ -27,14 +27,14 @@ def build_classifier(
     the class activation map is exact in closed form (`skin_lesion.explain.gradcam`).
 
     Args:
-        backbone: Which backbone, and where it is cut.
+        backbone: Which backbone, where it is cut, and its other options.
         image_size: Height and width of the pictures in pixels.
         dropout: Rate before the classification layer.
         precision: Keras dtype policy of everything but the logits, which are float32.
 
     Returns:
         A model from `image` (n, height, width, 3) `uint8` to `logits` (n, 7). Its layer `features`
-        gives the last feature map.
+        gives the last feature map, those of earlier levels included.
 
     Example:
         >>> model = build_classifier(BackboneConfig(name="mobilenet", weights="none"), (96, 128))
