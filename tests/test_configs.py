@@ -16,6 +16,8 @@ import pytest
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from skin_lesion.settings import AugmentConfig, BackboneConfig, FinetuneConfig, WarmupConfig
+
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 STEPS = sorted(p.stem for p in (ROOT / "steps").glob("[!_]*.py"))
@@ -148,6 +150,51 @@ def test_the_four_configurations_of_the_readme_exist() -> None:
     assert {"demo.yaml", "ham10000_quick.yaml", "ham10000_cpu.yaml", "ham10000_b4.yaml"} <= {
         path.name for path in CONFIGS
     }
+
+
+def recipe_of(name: str, *leave_out: str) -> dict[str, Yaml]:
+    """Configurations of both training steps, and the network."""
+    config = load(ROOT / "configs" / name)
+    parameters = config["parameters"]
+    if "steps" in config and "finetune_train" in config["steps"]:
+        steps = {s: config["steps"][s]["parameters"]["config"] for s in config["steps"]}
+        parts = {"warmup": steps["warmup_train"], "finetune": steps["finetune_train"]}
+    else:
+        parts = {"warmup": parameters["warmup"], "finetune": parameters["finetune"]}
+    network = {key: parameters[key] for key in ("backbone", "image_size", "seed")}
+    return {"network": network} | {
+        part: {key: value for key, value in values.items() if key not in leave_out}
+        for part, values in parts.items()
+    }
+
+
+def test_configurations_that_say_they_share_a_recipe_do() -> None:
+    modern, gpu = (
+        recipe_of(name, "precision", "workers") for name in ("ham10000_b4_modern.yaml", "gpu.yaml")
+    )
+    assert modern == gpu
+    assert recipe_of("ham10000_cpu.yaml") == recipe_of("ham10000_ensemble.yaml")
+
+
+def test_the_first_recipe_is_as_it_was_described() -> None:
+    """30 epochs at 1e-4 with a frozen backbone, 40 at 3e-6, unfrozen step by step, with decay."""
+    config = load(ROOT / "configs" / "ham10000_b4.yaml")
+    steps = {name: step["parameters"]["config"] for name, step in config["steps"].items()}
+    warmup = WarmupConfig(**steps["warmup_train"])
+    finetune = FinetuneConfig(**steps["finetune_train"])
+    augment = AugmentConfig(**steps["augment"])
+    assert (warmup.epochs, warmup.learning_rate, warmup.train_backbone) == (30, 1e-4, False)
+    assert (finetune.epochs, finetune.learning_rate) == (40, 3e-6)
+    assert finetune.unfreeze_epochs > 0
+    assert finetune.weight_decay > 0
+    assert finetune.layer_rate_decay == 1
+    assert (augment.imbalance, augment.mix_probability) == ("none", 0)
+    for phase in (warmup, finetune):
+        assert (phase.rise_epochs, phase.final_learning_rate_share) == (0, 1)
+        assert (phase.ema_decay, phase.sizes, phase.accumulation_steps) == (None, (), 1)
+        assert (phase.label_smoothing, phase.gradient_clip_norm) == (0, None)
+    backbone = BackboneConfig(**config["parameters"]["backbone"])
+    assert (backbone.name, backbone.weights) == ("efficientnet_b4", "imagenet")
 
 
 def test_the_pipeline_has_its_eight_steps() -> None:
