@@ -54,8 +54,13 @@ class WeightAverage:
 
 def copy_weights(source: "keras.Model", target: "keras.Model") -> None:
     """Give a model the weights of another one of the same network, perhaps of another size."""
+    import keras
+
     for theirs, mine in zip(source.weights, target.weights, strict=True):
         mine.assign(_copy(theirs))
+    for layer in target.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # it computes with copies of its weights
 
 
 def _averaged(model: "keras.Model") -> list[Any]:

@@ -95,6 +95,21 @@ def test_a_network_built_anew_is_averaged_where_the_one_before_left_off(
         np.testing.assert_allclose(mean, 0.5 * old + 0.5 * new, rtol=1e-5, atol=1e-6)
 
 
+def test_a_copied_network_computes_as_the_one_it_was_copied_from() -> None:
+    """EfficientNet normalises with what it has read once from its weights."""
+    backbone = BackboneConfig(
+        name="efficientnet_b0", weights="none", feature_layer="block1a_activation"
+    )
+    source, target = (build_classifier(backbone, (32, 32)) for _ in range(2))
+    (layer,) = (x for x in source.layers if isinstance(x, keras.layers.Normalization))
+    mean, variance, *count = layer.get_weights()
+    layer.set_weights([mean + 0.4, variance + 0.3, *count])
+    layer.finalize_state()
+    copy_weights(source, target)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(source(pixels), target(pixels))
+
+
 def test_what_was_given_to_a_model_stays_when_the_average_goes_on(
     model: keras.Model, judged: keras.Model
 ) -> None:
