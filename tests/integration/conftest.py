@@ -55,9 +55,16 @@ class Workplace:
     folder: Path
     data: Path
 
-    def run(self, **changes: Mapping[str, Any]) -> FinishedRun:
-        """Run with some steps configured otherwise: `run(split={"train": 0.6})`."""
+    def run(
+        self, image_size: tuple[int, int] = (32, 32), **changes: Mapping[str, Any]
+    ) -> FinishedRun:
+        """Run with some steps configured otherwise: `run(split={"train": 0.6})`.
+
+        Files of tests that share a process share ZenML's cache too: one that counts on nothing being
+        there takes pictures of another size.
+        """
         config = yaml.safe_load(yaml.safe_dump(TINY))
+        config["parameters"]["image_size"] = list(image_size)
         config["parameters"]["source"] = {"kind": "local", "path": str(self.data)}
         for step, values in changes.items():
             parameters = config["steps"].setdefault(step, {}).setdefault("parameters", {})

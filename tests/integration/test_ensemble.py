@@ -25,12 +25,18 @@ def of_fold(fold: int) -> set[str]:
     return {f"{step}_fold_{fold}" for step in OF_A_FOLD}
 
 
+def learnt(run: Any) -> dict[str, float]:
+    """Metrics of a run, but for the memory of the process that trained."""
+    return {k: v for k, v in run.data.metrics.items() if not k.startswith(("memory/", "system/"))}
+
+
 @pytest.fixture(scope="module")
 def run(workplace: Any) -> Any:
     """Run the pipeline on the small data set."""
     config = copy.deepcopy(TINY)
     steps = config.pop("steps")
     config["parameters"] |= {
+        "image_size": [32, 36],  # other tests' pictures would come from the cache
         "source": {"kind": "local", "path": str(workplace.data)},
         "ensemble": {"folds": FOLDS},
         "warmup": steps["warmup_train"]["parameters"]["config"],
@@ -144,10 +150,10 @@ def test_nothing_changed_re_runs_register_alone_and_its_run_is_complete(
     assert not second.outputs["registered_version"].load().created
     mine, original = mlflow_run(client, second), mlflow_run(client, first)
     assert mine.data.tags["trained_by_run"] == original.info.run_id
-    assert mine.data.metrics == original.data.metrics
+    assert learnt(mine) == learnt(original)
     members = members_of(client, mine)
     assert set(members) == {"fold 1", "fold 2"}
     for name, one in members.items():
         before = members_of(client, original)[name]
         assert one.data.tags["trained_by_run"] != one.info.run_id
-        assert one.data.metrics == before.data.metrics
+        assert learnt(one) == learnt(before)

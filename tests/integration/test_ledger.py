@@ -10,6 +10,8 @@ from skin_lesion import registry
 from skin_lesion.ledger import URL_VARIABLE, LookLedger, LookRow
 from skin_lesion.registry.looking import check_looks
 
+OWN_SIZE = (32, 40)
+
 
 @pytest.fixture
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LookLedger:
@@ -26,8 +28,7 @@ def measured(ledger: LookLedger) -> list[LookRow]:
 def test_a_step_that_runs_is_a_look_and_one_from_the_cache_is_none(
     workplace: Any, ledger: LookLedger
 ) -> None:
-    # A batch size that no other test asks for, so that nothing is in the cache yet.
-    first = workplace.run(evaluate={"batch_size": 23})
+    first = workplace.run(OWN_SIZE, evaluate={"batch_size": 23})
     assert "evaluate" in first.executed
     (row,) = measured(ledger)
     report = first.outputs["evaluation"].load()
@@ -41,11 +42,11 @@ def test_a_step_that_runs_is_a_look_and_one_from_the_cache_is_none(
     card = mlflow.artifacts.load_text(f"runs:/{version.run_id}/documents/model_card.md")
     assert "had not been looked at before" in card
 
-    again = workplace.run(evaluate={"batch_size": 23})
+    again = workplace.run(OWN_SIZE, evaluate={"batch_size": 23})
     assert again.executed == {"register"}
     assert measured(ledger) == [row]
 
-    other = workplace.run(evaluate={"batch_size": 24})
+    other = workplace.run(OWN_SIZE, evaluate={"batch_size": 24})
     assert "evaluate" in other.executed
     second = measured(ledger)[-1]
     looks = other.outputs["evaluation"].load().summary.looks

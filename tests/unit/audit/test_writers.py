@@ -119,7 +119,8 @@ def test_whoever_waits_too_long_for_another_writer_is_told(url: str, entry) -> N
     with held(url), pytest.raises(AuditError, match=r"held it for more than 0\.2 s; try again"):
         log.record(entry())
     assert log.head().rows == 0
-    assert log.record(entry()).id == 1
+    # With the usual patience: writers of other logs in the database may be at work.
+    assert AuditLog.open(url).record(entry()).id == 1
 
 
 def test_whoever_waits_for_another_writer_gets_his_turn(url: str, entry) -> None:
