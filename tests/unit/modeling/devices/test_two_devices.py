@@ -38,6 +38,7 @@ def test_two_devices_end_where_one_ends(trained: Trained, case: str) -> None:
     assert_same(trained(case, "none"), trained(case, "2"), tolerance=1e-5)
 
 
+@pytest.mark.exhaustive  # two minutes for what float32 shows in one
 @pytest.mark.parametrize("case", ["bfloat16", "float16"])
 def test_two_devices_end_where_one_ends_but_for_the_rounding_of_half_precision(
     trained: Trained, case: str
