@@ -20,7 +20,7 @@ from pipelines.tuning import EXPERIMENT
 from tests.integration.conftest import TINY, Workplace, write_data_set
 from tests.small_world import QUICK
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]
 
 TRIALS = 5
 # Runs the command until an epoch of a trial, and dies there as nothing that could be caught.
