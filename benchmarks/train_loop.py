@@ -17,8 +17,9 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from learners import learner_of
 from recording import ROOT
 from train_input import random_data, rates_in_turn
 from train_memory import compare_memory
@@ -27,14 +28,8 @@ from skin_lesion.checkout import processor
 from skin_lesion.data.augment import make_plan
 from skin_lesion.modeling.checkpoints import CheckpointStore, Progress
 from skin_lesion.modeling.history import EpochRecord
-from skin_lesion.modeling.phase import Phase
 from skin_lesion.modeling.training_data import TrainingData
 from skin_lesion.settings import AugmentConfig, BackboneConfig, FinetuneConfig
-
-if TYPE_CHECKING:
-    import keras
-
-    from skin_lesion.modeling.learner import Learner
 
 RESULT = ROOT / "benchmarks" / "results" / "train_loop.json"
 THROUGHPUT_BOUND, CHECKPOINT_BOUND, MEMORY_BOUND = 0.95, 0.02, 1.1
@@ -44,31 +39,6 @@ TRAINING_IMAGES = 7010
 SIZES = {(96, 128): 24, (150, 200): 14}
 # What the recipe for two cores does at every step and not just now and then.
 RECIPE = {"ema_decay": 0.998, "ema_every": 4, "train_batchnorm": True, "unfreeze_epochs": 0}
-
-
-def learner_of(
-    backbone: BackboneConfig, data: TrainingData, config: FinetuneConfig, folder: Path
-) -> "tuple[Learner, keras.Model]":
-    """A learner that is ready, all blocks free, and the classifier that it shows its weights in."""
-    from skin_lesion.modeling.classifier import backbone_blocks, build_classifier
-    from skin_lesion.modeling.learner import Learner
-
-    classifier = build_classifier(backbone, data.image_size, config.dropout, config.precision)
-    blocks = len(backbone_blocks(classifier, backbone.name))
-    phase = Phase(
-        name="finetune",
-        description="a benchmark",
-        first_epoch=0,
-        config=config,
-        image_size=data.image_size,
-        free_blocks=lambda _: blocks,
-        train_batchnorm=config.train_batchnorm,
-        keep_best=True,
-        patience=None,
-    )
-    learner = Learner(phase, classifier, backbone, data, folder)
-    learner.prepare(0, None, None)
-    return learner, classifier
 
 
 def measure(

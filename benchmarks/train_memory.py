@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from learners import learner_of
 from recording import ROOT
 
 from skin_lesion.data.augment import make_plan
@@ -85,7 +86,7 @@ def split_of(count: int) -> SplitTable:
 
 def train(path: Path, count: int, size: tuple[int, int], backbone: str) -> dict[str, float]:
     """Go through an epoch and its validation; returns the memory used, in GiB."""
-    from train_loop import RECIPE, learner_of
+    from train_loop import RECIPE
 
     from skin_lesion.data.loader import EvaluationBatches, prefetched
 

@@ -15,10 +15,10 @@ def host_memory() -> dict[str, float]:
 
     Pages of a mapped file that lie in memory count, since the system counts them.
     """
-    import psutil
-
-    now = float(psutil.Process().memory_info().rss)
-    return {"host_gib": now / GIB, "host_peak_gib": max(now, _peak_bytes()) / GIB}
+    known = _kernel_status()
+    now = known.get("VmRSS") or _resident_bytes()
+    peak = known.get("VmHWM") or _peak_bytes()
+    return {"host_gib": now / GIB, "host_peak_gib": max(now, peak) / GIB}
 
 
 def accelerator_memory() -> dict[str, float]:
@@ -60,15 +60,30 @@ def _tensorflow_peaks() -> list[float]:
     return peaks
 
 
-def _peak_bytes() -> float:
-    """What the kernel says of this process; on Linux not what it inherited from its parent."""
+def _kernel_status() -> dict[str, float]:
+    """What Linux says of this process, in bytes by name; empty elsewhere.
+
+    Its peak is this process's own; that of `getrusage` may be inherited from the parent.
+    """
     try:
         lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
-        lines = []
-    for line in lines:
-        if line.startswith("VmHWM:"):
-            return float(line.split()[1]) * 1024
+        return {}
+    words = [line.split() for line in lines]
+    return {
+        name.rstrip(":"): float(amount) * 1024
+        for name, amount, *unit in (each for each in words if len(each) == 3)
+        if unit == ["kB"]
+    }
+
+
+def _resident_bytes() -> float:
+    import psutil
+
+    return float(psutil.Process().memory_info().rss)
+
+
+def _peak_bytes() -> float:
     if sys.platform == "win32":
         import psutil
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -51,3 +52,13 @@ def test_processors_alone_have_no_accelerator_memory() -> None:
     import keras  # noqa: F401
 
     assert memory.accelerator_memory() == {}
+
+
+def test_where_linux_does_not_tell_the_figures_come_from_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = memory.host_memory()
+    monkeypatch.setattr(memory, "_STATUS", tmp_path / "absent")
+    asked = memory.host_memory()
+    assert asked["host_gib"] == pytest.approx(told["host_gib"], abs=0.05)
+    assert asked["host_peak_gib"] >= asked["host_gib"]
