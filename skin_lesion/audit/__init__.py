@@ -8,12 +8,17 @@ It keeps the SHA-256 of a picture, never the picture, unless it was opened with 
 What tampering it finds, and what it cannot, stands in `skin_lesion/chain/verification.py`.
 """
 
+from functools import partial
+
 from skin_lesion.audit.database import URL_VARIABLE, AuditError, audit_url
-from skin_lesion.audit.export import write_csv
 from skin_lesion.audit.log import AuditLog
 from skin_lesion.audit.queries import Agreement, Reading, Scope
 from skin_lesion.audit.records import FEEDBACK_LABELS, OTHER, AuditRow, Entry
+from skin_lesion.audit.schema import BOOK
+from skin_lesion.chain import table
 from skin_lesion.chain.verification import Fault, Head, Verification
+
+write_csv = partial(table.write_csv, BOOK)
 
 __all__ = [
     "FEEDBACK_LABELS",

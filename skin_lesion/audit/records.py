@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 OTHER = "other"
 FEEDBACK_LABELS: tuple[str, ...] = (*LABELS, OTHER)
 
-COLUMNS: tuple[str, ...] = (
-    "id", "at", "user", "role", "image_sha256", "model_version", "contract_hash", "probabilities",
-    "prediction", "verdicts", "status", "reason", "feedback_label", "feedback_note", "corrects_id",
-    "previous_hash", "row_hash",
-)  # fmt: skip
-
 # As everywhere in a log, but that a note may have lines.
 _CONTROL_IN_NOTES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 

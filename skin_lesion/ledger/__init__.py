@@ -8,10 +8,14 @@ weights and thresholds were fixed before. What the ledger cannot show: a look by
 the door, one that was written to another ledger, and what a person made of a figure.
 """
 
+from functools import partial
+
+from skin_lesion.chain import table
 from skin_lesion.ledger.log import LookLedger, environments_ledger, ledger_url
 from skin_lesion.ledger.records import LookRow
-from skin_lesion.ledger.schema import URL_VARIABLE, LedgerError
-from skin_lesion.ledger.table import write_csv
+from skin_lesion.ledger.schema import BOOK, URL_VARIABLE, LedgerError
+
+write_csv = partial(table.write_csv, BOOK)
 
 __all__ = [
     "URL_VARIABLE",

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from skin_lesion.audit import AuditError, AuditLog, AuditRow, Scope, write_csv
-from skin_lesion.audit.records import COLUMNS
+from skin_lesion.audit.schema import BOOK
 from skin_lesion.chain.rows import GENESIS, row_hash
 from skin_lesion.settings import AuditConfig
 
@@ -25,8 +25,8 @@ def test_the_columns_are_what_readers_of_the_log_rely_on() -> None:
         "id at user role image_sha256 model_version contract_hash probabilities prediction verdicts "
         "status reason feedback_label feedback_note corrects_id previous_hash row_hash"
     )
-    assert " ".join(COLUMNS) == expected
-    assert tuple(field.name for field in fields(AuditRow)) == COLUMNS
+    assert " ".join(BOOK.columns) == expected
+    assert tuple(field.name for field in fields(AuditRow)) == BOOK.columns
 
 
 def test_a_reading_comes_back_as_it_was_given(log: AuditLog, entry) -> None:
@@ -259,7 +259,7 @@ def test_an_export_holds_every_row_and_proves_it(log: AuditLog, entry) -> None:
     file = io.StringIO(newline="")
     assert write_csv(log.rows(), file) == 2
     rows = list(csv.DictReader(io.StringIO(file.getvalue(), newline="")))
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == BOOK.columns
     for row in rows:
         plain = {name: cell.removeprefix("'") or None for name, cell in row.items()}
         numbers = {
@@ -277,7 +277,7 @@ def test_no_cell_of_an_export_is_a_formula(log: AuditLog, entry, text: str) -> N
     file = io.StringIO(newline="")
     write_csv(log.rows(), file)
     rows = list(csv.reader(io.StringIO(file.getvalue(), newline="")))
-    assert rows[2][COLUMNS.index("feedback_note")] == f"'{text}"
+    assert rows[2][BOOK.columns.index("feedback_note")] == f"'{text}"
     starts = {cell.lstrip(" ")[:1] for row in rows for cell in row}
     assert not starts & set("=+-@\t\r\n＝")
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from skin_lesion.audit import AuditError, AuditLog, Head
-from skin_lesion.audit.records import COLUMNS
+from skin_lesion.audit.schema import BOOK
 from skin_lesion.chain.rows import GENESIS, row_hash
 
 
@@ -33,8 +33,8 @@ def literal(value: object) -> str:
 
 
 def insertion(row: dict[str, object]) -> str:
-    names = ", ".join(f'"{name}"' for name in COLUMNS)
-    values = ", ".join(literal(row[name]).replace(":", r"\:") for name in COLUMNS)
+    names = ", ".join(f'"{name}"' for name in BOOK.columns)
+    values = ", ".join(literal(row[name]).replace(":", r"\:") for name in BOOK.columns)
     return f"INSERT INTO audit_log ({names}) VALUES ({values})"
 
 
@@ -61,7 +61,9 @@ def test_an_empty_log_is_sound(log: AuditLog) -> None:
     assert log.verify(log.head()).sound
 
 
-@pytest.mark.parametrize("column", [name for name in COLUMNS if name not in {"id", "corrects_id"}])
+@pytest.mark.parametrize(
+    "column", [name for name in BOOK.columns if name not in {"id", "corrects_id"}]
+)
 def test_a_changed_value_of_any_column_is_found_in_its_row(
     log: AuditLog, rows, meddle, column: str
 ) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skin_lesion.batch.result import PREDICTIONS, BatchResult
+from skin_lesion.batch.result import PREDICTIONS, TABLES, BatchResult
 from skin_lesion.batch.run import score_batch
 from skin_lesion.settings import BatchConfig
 
+Score = Callable[..., BatchResult]
 QUICK = BatchConfig(engine="serial", shard_size=4, batch_size=3)
 
 
@@ -32,6 +33,11 @@ def rows_of(result: BatchResult) -> list[dict[str, Any]]:
 
     rows: list[dict[str, Any]] = pq.read_table(result.path / PREDICTIONS).to_pylist()
     return rows
+
+
+def tables(result: BatchResult) -> dict[str, bytes]:
+    """The tables of a finished batch, byte for byte."""
+    return {name: (result.path / name).read_bytes() for name in TABLES}
 
 
 def csv_rows(path: Path) -> list[dict[str, str]]:
@@ -58,7 +64,7 @@ def model(small_world: Any) -> str:
 
 
 @pytest.fixture
-def score(tmp_path: Path, model: str) -> Callable[..., BatchResult]:
+def score(tmp_path: Path, model: str) -> Score:
     """Score a source into a folder, in this process unless told otherwise."""
 
     def run(source: Path | str, output: str = "out", **changes: Any) -> BatchResult:

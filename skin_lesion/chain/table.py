@@ -1,16 +1,16 @@
-"""The audit log as a table for spreadsheets."""
+"""A log as a table for spreadsheets."""
 
 import csv
 from collections.abc import Iterable
 from datetime import datetime
 from typing import TextIO
 
-from skin_lesion.audit.records import COLUMNS, AuditRow
+from skin_lesion.chain.book import Book
 from skin_lesion.chain.rows import canonical_json, timestamp
 from skin_lesion.spreadsheets import no_formula
 
 
-def write_csv(rows: Iterable[AuditRow], file: TextIO) -> int:
+def write_csv(book: Book, rows: Iterable[object], file: TextIO) -> int:
     """Write rows as they come; memory does not grow with them.
 
     Cells are what the database keeps, so that `row_hash` can be computed from them, but for one
@@ -18,23 +18,20 @@ def write_csv(rows: Iterable[AuditRow], file: TextIO) -> int:
     one that begins with an apostrophe itself.
 
     Args:
-        rows: In the order of the file.
+        book: Names the columns.
+        rows: Of that log, in the order of the file.
         file: Open for text with `newline=""`.
 
     Returns:
         How many rows were written, the header not counted.
     """
     writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(book.columns)
     count = 0
     for row in rows:
-        writer.writerow([_cell(getattr(row, name)) for name in COLUMNS])
+        writer.writerow([no_formula(_text(getattr(row, name))) for name in book.columns])
         count += 1
     return count
-
-
-def _cell(value: object) -> str:
-    return no_formula(_text(value))
 
 
 def _text(value: object) -> str:
