@@ -30,6 +30,7 @@ from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.registry import MODEL_NAME, RegisteredVersion
 from skin_lesion.settings import ModelStoreConfig, ServeConfig
+from tests.mlflow_place import mlflow_at
 from tests.small_world import SmallWorld
 
 
@@ -96,9 +97,7 @@ def registry(
     """Both registered, none promoted."""
     folder = tmp_path_factory.mktemp("registry")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    try:
+    with mlflow_at(uri):
         mlflow.create_experiment("serving", (folder / "files").as_uri())
         mlflow.set_experiment("serving")
         with mlflow.start_run():
@@ -113,8 +112,6 @@ def registry(
                 made = mlflow.register_model(f"models:/{logged.model_id}", MODEL_NAME, tags=tags)
                 assert int(made.version) == version
         yield Registry(uri, bundles)
-    finally:
-        mlflow.set_tracking_uri(before)
 
 
 @pytest.fixture(scope="session")

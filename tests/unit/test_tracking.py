@@ -11,17 +11,16 @@ from skin_lesion import tracking
 from skin_lesion.checkout import CodeState
 from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.modeling.history import EpochRecord, History
+from tests.mlflow_place import mlflow_at
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow.MlflowClient]:
     folder = tmp_path_factory.mktemp("mlflow")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    with tracking.continued_run("tests", "first", {}, folder / "files"):
-        pass
-    yield mlflow.MlflowClient()
-    mlflow.set_tracking_uri(before)
+    with mlflow_at(folder):
+        with tracking.continued_run("tests", "first", {}, folder / "files"):
+            pass
+        yield mlflow.MlflowClient()
 
 
 @pytest.fixture

@@ -12,17 +12,16 @@ from skin_lesion import tracking
 from skin_lesion.modeling.bundle import EnsembleMember
 from skin_lesion.modeling.history import EpochRecord, History
 from skin_lesion.tracking_members import adopt_training, fold_figures, member_run
+from tests.mlflow_place import mlflow_at
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow.MlflowClient]:
     folder = tmp_path_factory.mktemp("mlflow")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    with tracking.continued_run("tests", "first", {}, folder / "files"):
-        pass
-    yield mlflow.MlflowClient()
-    mlflow.set_tracking_uri(before)
+    with mlflow_at(folder):
+        with tracking.continued_run("tests", "first", {}, folder / "files"):
+            pass
+        yield mlflow.MlflowClient()
 
 
 def history(phase: str, epochs: range, run_id: str | None, score: float = 0.5) -> History:

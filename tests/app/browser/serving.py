@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import mlflow
 
 from skin_lesion import registry
 from skin_lesion.audit import AuditLog
+from tests.mlflow_place import mlflow_at
 
 ROOT = Path(__file__).resolve().parents[3]
 STREAMLIT = (sys.executable, "-m", "streamlit", "run", "app/dashboard.py")
@@ -60,21 +60,13 @@ class Shop:
 
     def promote(self, version: int) -> None:
         """As an engineer does on the command line."""
-        before = mlflow.get_tracking_uri()
-        mlflow.set_tracking_uri(self.uri)
-        try:
+        with mlflow_at(self.uri):
             registry.promote(version, user="test", reason="tried", override="a test wants it")
-        finally:
-            mlflow.set_tracking_uri(before)
 
     def in_production(self) -> int | None:
         """Number of the version that the alias points to."""
-        before = mlflow.get_tracking_uri()
-        mlflow.set_tracking_uri(self.uri)
-        try:
+        with mlflow_at(self.uri):
             found = registry.champion()
-        finally:
-            mlflow.set_tracking_uri(before)
         return None if found is None else found.version
 
     def environment(self, **said: Any) -> dict[str, str]:

@@ -12,6 +12,7 @@ from skin_lesion import tracking
 from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.registry import RegisteredVersion
 from skin_lesion.registry.recorded import REPORT, NoEvidenceError, RecordedEvidence
+from tests.mlflow_place import mlflow_at
 
 
 def version(
@@ -29,13 +30,11 @@ def version(
 def run(tmp_path_factory: pytest.TempPathFactory, small_report: EvaluationReport) -> Iterator[str]:
     """A run that holds the evaluation of the small world and a model card; its id."""
     folder = tmp_path_factory.mktemp("measured")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    with tracking.continued_run("tests", "measured", {}, folder / "files") as run_id:
-        tracking.log_evaluation(small_report)
-        tracking.log_documents({"model_card.md": "# Card of a naïve model"})
-    yield run_id
-    mlflow.set_tracking_uri(before)
+    with mlflow_at(folder):
+        with tracking.continued_run("tests", "measured", {}, folder / "files") as run_id:
+            tracking.log_evaluation(small_report)
+            tracking.log_documents({"model_card.md": "# Card of a naïve model"})
+        yield run_id
 
 
 class Clock:

@@ -15,6 +15,7 @@ from app.clinic.users import User
 from skin_lesion import registry as the_registry
 from skin_lesion.registry import MODEL_NAME, Seen, champion, record_mirror
 from tests.app.conftest import Registry
+from tests.mlflow_place import mlflow_at
 
 ANN = User("ann@example.org", frozenset({"engineer"}))
 BEN = User("ben@example.org", frozenset({"engineer", "clinician"}))
@@ -24,14 +25,12 @@ CLINICIAN = User("cleo@example.org", frozenset({"clinician"}))
 @pytest.fixture
 def shelf(registry: Registry, tmp_path: Path) -> Iterator[mlflow.MlflowClient]:
     """The registry with two versions, none promoted; changes stay in this test."""
-    before = mlflow.get_tracking_uri()
     shutil.copy(registry.uri.removeprefix("sqlite:///"), tmp_path / "mlflow.db")
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    client = mlflow.MlflowClient()
-    # The gates of the second compared it with the first, so nothing is to be compared anew.
-    client.set_model_version_tag(MODEL_NAME, "2", "gate_against", "1")
-    yield client
-    mlflow.set_tracking_uri(before)
+    with mlflow_at(tmp_path):
+        client = mlflow.MlflowClient()
+        # The gates of the second compared it with the first, so nothing is to be compared anew.
+        client.set_model_version_tag(MODEL_NAME, "2", "gate_against", "1")
+        yield client
 
 
 def order(kind: models.Kind, target: int, seen: Seen, number: str = "1", **more: str) -> Order:

@@ -6,17 +6,16 @@ import mlflow
 import pytest
 
 from skin_lesion import tracking
+from tests.mlflow_place import mlflow_at
 
 
 @pytest.fixture(scope="package")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow.MlflowClient]:
     folder = tmp_path_factory.mktemp("mlflow")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    with tracking.continued_run("tests", "first", {}, folder / "files"):
-        pass
-    yield mlflow.MlflowClient()
-    mlflow.set_tracking_uri(before)
+    with mlflow_at(folder):
+        with tracking.continued_run("tests", "first", {}, folder / "files"):
+            pass
+        yield mlflow.MlflowClient()
 
 
 @pytest.fixture

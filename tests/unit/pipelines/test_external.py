@@ -15,6 +15,7 @@ from pipelines.external import read_mapping
 from skin_lesion import tracking
 from skin_lesion.evaluation.gate_report import GateCheck, GateReport
 from skin_lesion.registry import RegisteredVersion, register_bundle
+from tests.mlflow_place import mlflow_at
 
 # A whole evaluation stands behind each of them.
 pytestmark = pytest.mark.slow
@@ -96,20 +97,18 @@ def test_names_are_mapped_in_lower_case():
 @pytest.fixture
 def version(decided, small_report, tmp_path) -> Iterator[RegisteredVersion]:
     """A registered version in a registry of its own."""
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    gate = GateReport(
-        passed=True,
-        checks=(GateCheck(name="macro_f1", value=0.9, minimum=0.6, passed=True, reason=""),),
-        synthetic_only=True,
-        split_hash=decided.contract.split_hash,
-        bundle_hash=decided.bundle_hash,
-    )
-    with tracking.continued_run("tests", "external", {}, tmp_path / "files"):
-        made = register_bundle(decided, small_report.summary, gate)
-    mlflow.MlflowClient().set_registered_model_alias(made.name, "champion", str(made.version))
-    yield made
-    mlflow.set_tracking_uri(before)
+    with mlflow_at(tmp_path):
+        gate = GateReport(
+            passed=True,
+            checks=(GateCheck(name="macro_f1", value=0.9, minimum=0.6, passed=True, reason=""),),
+            synthetic_only=True,
+            split_hash=decided.contract.split_hash,
+            bundle_hash=decided.bundle_hash,
+        )
+        with tracking.continued_run("tests", "external", {}, tmp_path / "files"):
+            made = register_bundle(decided, small_report.summary, gate)
+        mlflow.MlflowClient().set_registered_model_alias(made.name, "champion", str(made.version))
+        yield made
 
 
 def evaluate(model: str, folder: Path, output: Path, *further: str) -> int:
@@ -204,17 +203,13 @@ def test_a_folder_called_champion_is_not_the_model_in_production(
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
     shutil.copytree(decided.path, "champion")
     arguments = [
         "evaluate", "--model", "champion", "--external", str(external_folder),
         "--labels", str(external_folder / "labels.csv"), "--map", "nevus=nv", "--map", "melanoma=mel",
         "--output", str(tmp_path / "out"),
     ]  # fmt: skip
-    try:
+    with mlflow_at(tmp_path):
         assert main(arguments) == 1
-    finally:
-        mlflow.set_tracking_uri(before)
     assert "has no version or alias 'champion'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -14,6 +14,7 @@ from skin_lesion.evaluation.report import LOGIT_COLUMNS, PROBABILITY_COLUMNS, Ev
 from skin_lesion.registry import MODEL_NAME
 from skin_lesion.release import release
 from skin_lesion.settings import GateConfig
+from tests.mlflow_place import mlflow_at
 from tests.small_world import SmallWorld
 
 EASY = GateConfig(
@@ -43,9 +44,7 @@ def shelf(
     small_report: EvaluationReport,
 ) -> Shelf:
     folder = tmp_path_factory.mktemp("shelf")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    try:
+    with mlflow_at(folder):
         for number, limits in {
             GOOD: EASY, ALSO_GOOD: EASY, FAILED: EASY.model_copy(update={"min_macro_f1": 1.0}),
             WORSE: EASY,
@@ -69,8 +68,6 @@ def shelf(
                 released = release(bundle, report, limits, folder / f"final {number}" / "bundle")
             assert released.version.version == number
             assert released.gate.passed == (number != FAILED)
-    finally:
-        mlflow.set_tracking_uri(before)
     return Shelf(folder / "mlflow.db", folder / "files")
 
 
@@ -88,11 +85,9 @@ def _guessing(report: EvaluationReport) -> EvaluationReport:
 @pytest.fixture
 def registry(shelf: Shelf, tmp_path: Path) -> Iterator[mlflow.MlflowClient]:
     """The registry as it was before anything was promoted; changes stay in this test."""
-    before = mlflow.get_tracking_uri()
     shutil.copy(shelf.database, tmp_path / "mlflow.db")
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    yield mlflow.MlflowClient()
-    mlflow.set_tracking_uri(before)
+    with mlflow_at(tmp_path):
+        yield mlflow.MlflowClient()
 
 
 def alias(client: mlflow.MlflowClient, name: str) -> int | None:

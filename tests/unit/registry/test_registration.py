@@ -26,6 +26,7 @@ from skin_lesion.registry import (
     register_bundle,
     serving_requirements,
 )
+from tests.mlflow_place import mlflow_at
 
 NAME = "tested-classifier"
 
@@ -33,11 +34,11 @@ NAME = "tested-classifier"
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow.MlflowClient]:
     folder = tmp_path_factory.mktemp("mlflow")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    with tracking.continued_run("tests", "registration", {}, folder / "files"):
+    with (
+        mlflow_at(folder),
+        tracking.continued_run("tests", "registration", {}, folder / "files"),
+    ):
         yield mlflow.MlflowClient()
-    mlflow.set_tracking_uri(before)
 
 
 @pytest.fixture
