@@ -6,7 +6,6 @@ neither time nor its life. Only closing waits, and says what did not arrive.
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -45,6 +44,7 @@ class Outbox(Generic[T]):
         self._waiting: list[T] = []
         self._changed = threading.Condition()
         self._closing = threading.Event()
+        self._given_up = threading.Event()
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._work, name=f"outbox: {name}", daemon=True)
         self._thread.start()
@@ -56,7 +56,7 @@ class Outbox(Generic[T]):
             self._changed.notify_all()
 
     def close(self, patience: float) -> None:
-        """Wait until all has arrived.
+        """Wait until all has arrived; afterwards nothing more is tried.
 
         Args:
             patience: Longest wait in seconds.
@@ -68,6 +68,7 @@ class Outbox(Generic[T]):
             self._closing.set()
             self._changed.notify_all()
         self._thread.join(patience)
+        self._given_up.set()
         with self._changed:
             left, error = len(self._waiting), self._error
         if left:
@@ -80,7 +81,7 @@ class Outbox(Generic[T]):
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closing.is_set())
                 batch = list(self._waiting)
-            if not batch:
+            if not batch or self._given_up.is_set():
                 return
             try:
                 self._deliver(batch)
@@ -119,6 +120,6 @@ class Outbox(Generic[T]):
         first, limit = self._waits
         wait = min(first * 2.0 ** min(failures, 30), limit)
         if self._closing.is_set():
-            time.sleep(wait)
+            self._given_up.wait(wait)
             return False
         return self._closing.wait(wait)

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -96,6 +97,24 @@ def test_what_has_not_arrived_in_time_is_told_with_its_cause() -> None:
     with pytest.raises(UndeliveredError, match=r"2 of epochs did not arrive: refused") as told:
         outbox.close(0.2)
     assert isinstance(told.value.__cause__, ConnectionError)
+
+
+def test_after_the_patience_has_run_out_nothing_more_is_tried() -> None:
+    tried: list[float] = []
+
+    def refuse(_: list[int]) -> None:
+        tried.append(time.monotonic())
+        raise ConnectionError("refused")
+
+    outbox = box(refuse)
+    outbox.put(1)
+    with pytest.raises(UndeliveredError):
+        outbox.close(0.1)
+    outbox._thread.join(10)
+    assert not outbox._thread.is_alive()
+    ended = len(tried)
+    time.sleep(0.2)  # four of the longest waits
+    assert len(tried) == ended
 
 
 def test_a_delivery_that_hangs_does_not_hold_the_end_up() -> None:
