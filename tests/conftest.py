@@ -42,16 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs data that this machine was not told about; keep a file to one process.
-
-    Tests of a file share fixtures that are costly to make. The file of the backbones is the
-    exception: its tests share nothing, take longest, and are dealt out singly. Tests that belong to
-    a group already stay in it.
-    """
+    """Skip what needs data that this machine was not told about."""
     for item in items:
-        alone = item.path.name == "test_backbones.py" or item.get_closest_marker("xdist_group")
-        if not alone:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
         for marker, variable in DATA_MARKERS.items():
             if item.get_closest_marker(marker) and not os.environ.get(variable):
                 item.add_marker(pytest.mark.skip(reason=f"{variable} is not set"))
