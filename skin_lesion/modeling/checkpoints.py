@@ -166,7 +166,7 @@ def optimizer_state(optimizer: "keras.optimizers.Optimizer") -> dict[str, np.nda
     import keras
 
     return {
-        variable.path.split("/", 1)[-1]: keras.ops.convert_to_numpy(variable.value)
+        variable.path.split("/", 1)[-1]: keras.ops.convert_to_numpy(variable)
         for variable in optimizer.variables
     }
 

@@ -10,6 +10,7 @@ from skin_lesion.data.resizing import resized
 from skin_lesion.modeling.averaging import WeightAverage, copy_weights
 from skin_lesion.modeling.checkpoints import optimizer_state, restore_optimizer
 from skin_lesion.modeling.classifier import build_classifier, build_trainer, set_trainable_blocks
+from skin_lesion.modeling.devices import Devices
 from skin_lesion.modeling.epochs import compile_trainer, seed_dropout, train_epoch
 from skin_lesion.modeling.losses import training_loss
 from skin_lesion.modeling.optimizer import block_rate_factors
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from skin_lesion.data.loader import TrainingBatches
 
 State = dict[str, NDArray[np.float32]]
+# What Keras does by itself.
+ONE = Devices()
 
 
 class Learner:
@@ -38,6 +41,7 @@ class Learner:
         backbone: What it was built from.
         data: What to learn from.
         resized_folder: Where smaller pictures are kept.
+        devices: What it computes on.
     """
 
     def __init__(
@@ -47,12 +51,14 @@ class Learner:
         backbone: BackboneConfig,
         data: TrainingData,
         resized_folder: Path,
+        devices: Devices = ONE,
     ) -> None:
         self._phase = phase
         self._classifier = classifier
         self._backbone = backbone
         self._data = data
         self._folder = resized_folder
+        self._devices = devices
         self._stage: Stage | None = None
         config = phase.config
         self._average = (
@@ -130,6 +136,7 @@ class Learner:
             loss=training_loss(self._data.plan, self._phase.config.label_smoothing),
             rate_factors=self._rate_factors(),
         )
+        self._devices.prepare_trainer(self._trainer)
         if freed_at < epoch and state is not None:  # the blocks were free before this epoch
             restore_optimizer(self.optimizer, state)
         self._stage = stage
@@ -143,6 +150,7 @@ class Learner:
             self._model = self._classifier  # it was given the weights after the last epoch
         else:
             self._model = build_classifier(self._backbone, size, config.dropout, config.precision)
+            self._devices.prepare_classifier(self._model)
             copy_weights(self._classifier if before is None else before, self._model)
             if weights is not None and before is None:
                 self._model.load_weights(weights)
@@ -154,6 +162,7 @@ class Learner:
         self._batches = TrainingBatches(
             images, self._data.split, self._data.plan, config.batch_size
         )
+        self._devices.require_even(self._batches.batch_size)
         self._trainer = build_trainer(self._model)
 
     def _rate_factors(self) -> dict[str, float]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from skin_lesion.modeling.checkpoints import CheckpointStore, Progress
 from skin_lesion.modeling.classifier import set_trainable_blocks
+from skin_lesion.modeling.devices import Devices, DevicesError
 from skin_lesion.modeling.epochs import jit_mode, validation_metrics
 from skin_lesion.modeling.history import EpochRecord, History
 from skin_lesion.modeling.learner import Learner
@@ -45,6 +46,7 @@ def run_phase(
     data: TrainingData,
     context: RunContext,
     key: str,
+    devices: Devices,
 ) -> History:
     """Train a classifier in place, from the newest checkpoint on if there is one.
 
@@ -55,35 +57,52 @@ def run_phase(
         data: Pictures, split and policy.
         context: Checkpoints and reporting.
         key: Identifies the training; checkpoints of another key are never read.
+        devices: What it computes on; the classifier was built within their scope.
 
     Raises:
+        DevicesError: The devices cannot share a batch, or other processes do other things.
         TrainingDivergedError: The loss became infinite or not a number.
         ValueError: A size of progressive resizing is larger than the pictures.
     """
     from skin_lesion.data.loader import EvaluationBatches
 
     config = phase.config
+    if devices.processes > 1 and context.checkpoint_root is None:
+        raise DevicesError(
+            f"{devices.processes} processes train together, but there is no folder of checkpoints; "
+            "all of them need the same one, which they all see"
+        )
+    devices.prepare_classifier(classifier)
+    if context.on_devices is not None and devices.chief:
+        context.on_devices(devices.facts(config.precision, xla=bool(jit_mode(config))))
     with tempfile.TemporaryDirectory(prefix="skin-lesion-") as scratch:
         root = context.checkpoint_root or Path(scratch)
         store = CheckpointStore(root / key / phase.name)
+        devices.require_same("the training", key)
         validation = EvaluationBatches(data.images, data.split, "val", config.batch_size)
         classifier.compile(jit_compile=jit_mode(config))
-        if context.afresh:
+        if context.afresh and devices.chief:
             _forget_if_finished(store, phase)
+        devices.barrier("what is resumed is settled")
         resumed = store.resume(classifier)
         progress = resumed.progress
-        for record in progress.records:
+        devices.require_same("the last checkpoint", str(len(progress.records)))
+        for record in progress.records if devices.chief else ():
             context.report(record)
-        learner = Learner(phase, classifier, backbone, data, root / RESIZED)
+        learner = Learner(phase, classifier, backbone, data, root / RESIZED, devices)
         for epoch in range(phase.first_epoch + len(progress.records), phase.last_epoch):
             if phase.exhausted(progress):
                 break
             learner.prepare(epoch, resumed.optimizer, resumed.behind_average)
             record = _epoch(learner, classifier, validation, epoch, config.workers)
             progress = progress.advance(record)
-            store.save(classifier, learner.optimizer, progress, learner.behind_average)
-            context.report(record)
-            log.info(progress_line(phase, progress))
+            if devices.chief:
+                with devices.alone():
+                    store.save(classifier, learner.optimizer, progress, learner.behind_average)
+            devices.barrier("the checkpoint is written")
+            if devices.chief:
+                context.report(record)
+                log.info(progress_line(phase, progress))
         set_trainable_blocks(
             classifier,
             backbone.name,

@@ -3,16 +3,20 @@
 import hashlib
 import math
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skin_lesion.modeling.backbones import load_pretrained
 from skin_lesion.modeling.checkpoints import checkpoint_key
 from skin_lesion.modeling.classifier import backbone_blocks, build_classifier
+from skin_lesion.modeling.devices import use_devices
 from skin_lesion.modeling.loop import TrainingDivergedError, run_phase
 from skin_lesion.modeling.phase import Phase
 from skin_lesion.modeling.trained import TrainedPhase, WarmupModel, keep
 from skin_lesion.modeling.training_data import OnEpoch, RunContext, TrainingData
 from skin_lesion.settings import BackboneConfig, FinetuneConfig, TrainConfig, WarmupConfig
+
+if TYPE_CHECKING:
+    import keras
 
 __all__ = [
     "FROZEN_WARMUP",
@@ -61,33 +65,35 @@ def train_warmup(
 
     Raises:
         WeightsError: Pretrained weights are not to be had.
+        DevicesError: The devices asked for are not there, or cannot share a batch.
         TrainingDivergedError: The loss became infinite or not a number.
         ValueError: A size of progressive resizing is larger than the pictures.
     """
     import keras
 
-    keras.utils.set_random_seed(data.plan.seed)
-    if not backbone.pretrained and config.rise_epochs == 0:
-        config = config.model_copy(update={"rise_epochs": float(config.epochs)})
-    classifier = build_classifier(backbone, data.image_size, config.dropout, config.precision)
-    pretrained_on = load_pretrained(backbone, classifier)
-    whole = config.train_backbone or not backbone.pretrained
-    blocks = len(backbone_blocks(classifier, backbone.name)) if whole else 0
-    pretrained_description = WHOLE_WARMUP if whole else FROZEN_WARMUP
-    phase = Phase(
-        name="warmup",
-        description=pretrained_description if backbone.pretrained else SCRATCH_WARMUP,
-        first_epoch=0,
-        config=config,
-        image_size=data.image_size,
-        free_blocks=lambda _: blocks,
-        train_batchnorm=whole,
-        keep_best=False,
-        patience=None,
-    )
-    weights = backbone.model_dump_json(exclude={"path", "mirror", "sha256"})
-    key = _key(data, config, context, weights, pretrained_on)
-    history = run_phase(phase, classifier, backbone, data, context, key)
+    with use_devices(config.devices, config.batch_size) as devices:
+        keras.utils.set_random_seed(data.plan.seed)
+        if not backbone.pretrained and config.rise_epochs == 0:
+            config = config.model_copy(update={"rise_epochs": float(config.epochs)})
+        classifier = build_classifier(backbone, data.image_size, config.dropout, config.precision)
+        pretrained_on = load_pretrained(backbone, classifier)
+        whole = config.train_backbone or not backbone.pretrained
+        blocks = len(backbone_blocks(classifier, backbone.name)) if whole else 0
+        pretrained_description = WHOLE_WARMUP if whole else FROZEN_WARMUP
+        phase = Phase(
+            name="warmup",
+            description=pretrained_description if backbone.pretrained else SCRATCH_WARMUP,
+            first_epoch=0,
+            config=config,
+            image_size=data.image_size,
+            free_blocks=lambda _: blocks,
+            train_batchnorm=whole,
+            keep_best=False,
+            patience=None,
+        )
+        weights = backbone.model_dump_json(exclude={"path", "mirror", "sha256"})
+        key = _key(data, config, context, weights, pretrained_on)
+        history = run_phase(phase, classifier, backbone, data, context, key, devices)
     return keep(classifier, backbone, pretrained_on, history)
 
 
@@ -109,39 +115,41 @@ def train_finetune(
         The model with the weights of the best validation macro F1.
 
     Raises:
+        DevicesError: The devices asked for are not there, or cannot share a batch.
         TrainingDivergedError: The loss became infinite or not a number.
         ValueError: `frozen_blocks` leaves nothing to train, or a size of progressive resizing is
             larger than the pictures.
     """
     import keras
 
-    keras.utils.set_random_seed(data.plan.seed + 1)
-    backbone = warmup.backbone
-    classifier = build_classifier(backbone, data.image_size, config.dropout, config.precision)
-    classifier.load_weights(warmup.path)
-    blocks = len(backbone_blocks(classifier, backbone.name))
-    if config.frozen_blocks >= blocks:
-        raise ValueError(
-            f"frozen_blocks is {config.frozen_blocks}, but {backbone.name} has only {blocks} blocks; "
-            "at least one has to be left to train"
+    with use_devices(config.devices, config.batch_size) as devices:
+        keras.utils.set_random_seed(data.plan.seed + 1)
+        backbone = warmup.backbone
+        classifier = build_classifier(backbone, data.image_size, config.dropout, config.precision)
+        classifier.load_weights(warmup.path)
+        blocks = len(backbone_blocks(classifier, backbone.name))
+        if config.frozen_blocks >= blocks:
+            raise ValueError(
+                f"frozen_blocks is {config.frozen_blocks}, but {backbone.name} has only {blocks} blocks; "
+                "at least one has to be left to train"
+            )
+        phase = Phase(
+            name="finetune",
+            description=TRANSFER_FINETUNE if backbone.pretrained else SCRATCH_FINETUNE,
+            first_epoch=warmup.epochs,
+            config=config,
+            image_size=data.image_size,
+            free_blocks=_unfreezing(
+                blocks - config.frozen_blocks,
+                warmup.epochs,
+                config.unfreeze_epochs if backbone.pretrained else 0,
+            ),
+            train_batchnorm=config.train_batchnorm or not backbone.pretrained,
+            keep_best=True,
+            patience=config.patience,
         )
-    phase = Phase(
-        name="finetune",
-        description=TRANSFER_FINETUNE if backbone.pretrained else SCRATCH_FINETUNE,
-        first_epoch=warmup.epochs,
-        config=config,
-        image_size=data.image_size,
-        free_blocks=_unfreezing(
-            blocks - config.frozen_blocks,
-            warmup.epochs,
-            config.unfreeze_epochs if backbone.pretrained else 0,
-        ),
-        train_batchnorm=config.train_batchnorm or not backbone.pretrained,
-        keep_best=True,
-        patience=config.patience,
-    )
-    key = _key(data, config, context, _file_checksum(warmup.path))
-    history = run_phase(phase, classifier, backbone, data, context, key)
+        key = _key(data, config, context, _weights_checksum(classifier))
+        history = run_phase(phase, classifier, backbone, data, context, key, devices)
     return keep(classifier, backbone, warmup.pretrained_on, history)
 
 
@@ -162,7 +170,7 @@ def _key(data: TrainingData, config: TrainConfig, context: RunContext, *parts: s
     return checkpoint_key(
         (
             *data.identity(),
-            config.model_dump_json(exclude={"workers"}),
+            config.model_dump_json(exclude={"workers", "devices"}),
             context.code_version,
             keras.backend.backend(),
             *parts,
@@ -170,6 +178,9 @@ def _key(data: TrainingData, config: TrainConfig, context: RunContext, *parts: s
     )
 
 
-def _file_checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _weights_checksum(classifier: "keras.Model") -> str:
+    """Of what training starts from; a file of the same weights differs with the day it was saved."""
+    digest = hashlib.sha256()
+    for array in classifier.get_weights():
+        digest.update(array.tobytes())
+    return digest.hexdigest()

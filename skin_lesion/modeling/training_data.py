@@ -8,9 +8,11 @@ from pathlib import Path
 from skin_lesion.data.augment import AugmentationPlan
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.split_table import SplitTable
+from skin_lesion.modeling.devices import DeviceFacts
 from skin_lesion.modeling.history import EpochRecord
 
 OnEpoch = Callable[[EpochRecord], None]
+OnDevices = Callable[[DeviceFacts], None]
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class RunContext:
         code_version: Identifies the training code; part of the checkpoints' key.
         run_id: MLflow run, for the history.
         on_epoch: Called after every epoch; on resuming also for those finished before.
+        on_devices: Called with what the phase is trained on, before it begins.
         afresh: Train again even where a finished training of the very same kind has left its
             checkpoints; one that was interrupted is resumed all the same.
     """
@@ -60,6 +63,7 @@ class RunContext:
     run_id: str | None = None
     on_epoch: OnEpoch | None = None
     afresh: bool = False
+    on_devices: OnDevices | None = None
 
     def report(self, record: EpochRecord) -> None:
         """Tell whoever wants to know that an epoch is finished."""

@@ -1,7 +1,7 @@
 """The network, and the two phases that train it."""
 
 import itertools
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -102,6 +102,8 @@ class TrainConfig(Settings):
         jit_compile: Compile with XLA: None leaves it to JAX; TensorFlow never does, since it has no
             XLA kernel for the augmentation.
         workers: Loader threads; 0 loads in the training thread.
+        devices: Devices of the machine that share each batch: None is one, `all` every one. The
+            batch size is that of all together, and a multiple of their number.
     """
 
     epochs: int = Field(default=30, ge=1)
@@ -121,6 +123,7 @@ class TrainConfig(Settings):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     jit_compile: bool | None = None
     workers: int = Field(default=1, ge=0)
+    devices: Annotated[int, Field(ge=1)] | Literal["all"] | None = None
 
     @model_validator(mode="after")
     def _grow_to_full_size(self) -> Self:

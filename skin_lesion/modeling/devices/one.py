@@ -1,6 +1,7 @@
 """Training on one device, and what all kinds of devices have in common."""
 
 import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +65,11 @@ class Devices:
 
     def release(self) -> None:
         """Leave models as they would be without these devices; called by `use_devices`."""
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Write what the weights are, in one process while the others do not."""
+        yield
 
     def barrier(self, name: str) -> None:
         """Wait until every process has come here."""

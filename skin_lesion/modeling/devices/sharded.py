@@ -4,6 +4,8 @@ A batch is one array whose rows lie on the devices, and XLA makes of a step what
 device would: sums, BatchNorm's statistics and dropout are those of the whole batch by construction.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +56,21 @@ class ShardedDevices(SharingDevices):
         layout = self._distribution.get_data_layout(mine.shape).backend_layout
         place: Any = jax.make_array_from_process_local_data  # not typed
         return np.asarray(compute([v.value for v in variables], place(layout, mine)))
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Write what the weights are, in one process while the others do not.
+
+        Keras makes an optimizer to compare with when it saves; its variables would be placed on all
+        devices, for which all processes are needed.
+        """
+        import keras
+
+        keras.distribution.set_distribution(None)
+        try:
+            yield
+        finally:
+            keras.distribution.set_distribution(self._distribution)
 
     def barrier(self, name: str) -> None:
         """Wait until every process has come here."""
