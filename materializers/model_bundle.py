@@ -44,6 +44,7 @@ class ModelBundleMaterializer(FileMaterializer):
         return {
             "backbone": contract.backbone,
             "pretrained_on": contract.pretrained_on,
+            "options": "; ".join(f"{k}: {v}" for k, v in contract.options.items()) or "none",
             "input": f"{contract.input_height} x {contract.input_width}, {contract.resize_mode}",
             "synthetic_only": contract.synthetic_only,
             "licence": contract.licence,

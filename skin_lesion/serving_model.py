@@ -119,7 +119,8 @@ class ServingModel:
         Args:
             pixels: RGB, shape (N, H, W, 3), 0 to 255, H and W as in the contract. A memory-mapped
                 array is read batch by batch.
-            batch_size: Pictures at a time; it bounds memory and changes no result.
+            batch_size: Pictures at a time; it bounds memory and changes no result. Where the model
+                averages over views, each of them counts as a picture.
             with_features: Whether to return the feature maps too, which take much more memory.
 
         Raises:
@@ -134,7 +135,7 @@ class ServingModel:
         logits = np.empty((len(pixels), NUM_CLASSES), np.float32)
         pooled = np.empty((len(pixels), len(self.kernel)), np.float32)
         maps: list[NDArray[np.float32]] = []
-        for rows in batches(len(pixels), batch_size):
+        for rows in batches(len(pixels), max(1, batch_size // self.contract.views)):
             batch = np.ascontiguousarray(pixels[rows])
             request = self._free.get()
             try:

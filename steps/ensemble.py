@@ -16,6 +16,7 @@ from skin_lesion.modeling.ensemble import describe_members, join_members, judge_
 from skin_lesion.modeling.export import BundleFacts, make_bundle
 from skin_lesion.modeling.history import History
 from skin_lesion.modeling.train import WarmupModel
+from skin_lesion.settings import ExportConfig
 from steps._caching import code_version, library_cache
 from steps._run import resolved_configuration
 
@@ -32,6 +33,7 @@ def ensemble(
     members: list[WarmupModel],
     histories: list[History],
     folds: list[SplitTable],
+    export: ExportConfig = ExportConfig(),
 ) -> Annotated[ModelBundle, "bundle"]:
     """Make sure that no member saw what it must not, and export all of them as one network."""
     check_folds(split, folds)
@@ -40,7 +42,11 @@ def ensemble(
         histories, [fold.split_hash for fold in folds], judge_members(members, images, split)
     )
     facts = BundleFacts(
-        manifest.provenance.resize_mode, code_version(), tracking.active_run_id(), described
+        manifest.provenance.resize_mode,
+        code_version(),
+        tracking.active_run_id(),
+        described,
+        export,
     )
     with workspace() as space:
         target = space.path / "bundle"

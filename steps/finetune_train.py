@@ -16,7 +16,7 @@ from skin_lesion.modeling.bundle import ModelBundle
 from skin_lesion.modeling.export import BundleFacts, make_bundle
 from skin_lesion.modeling.history import History
 from skin_lesion.modeling.train import TrainingData, WarmupModel, train_finetune
-from skin_lesion.settings import FinetuneConfig
+from skin_lesion.settings import ExportConfig, FinetuneConfig
 from steps._caching import code_version, library_cache
 from steps._run import resolved_configuration, run_context
 
@@ -36,13 +36,16 @@ def finetune_train(
     manifest: Manifest,
     warmup: WarmupModel,
     config: FinetuneConfig = FinetuneConfig(),
+    export: ExportConfig = ExportConfig(),
 ) -> tuple[Annotated[ModelBundle, "bundle"], Annotated[History, "finetune_history"]]:
     """Fine-tune block by block and export the best weights for serving, parity proven."""
     tracking.log_configuration(resolved_configuration())
     with run_context("finetune") as context:
         trained = train_finetune(TrainingData(images, split, plan), warmup, config, context)
     tracking.log_phase(trained.history, trained.model.path)
-    facts = BundleFacts(manifest.provenance.resize_mode, code_version(), context.run_id)
+    facts = BundleFacts(
+        manifest.provenance.resize_mode, code_version(), context.run_id, export=export
+    )
     with workspace() as space:
         target = space.path / "bundle"
         bundle = make_bundle(trained.model, images, split, manifest, facts, target)

@@ -1,7 +1,8 @@
 """Everything a served model is: a folder with weights, serving export and contract.
 
 Layout: `model.keras` (Keras, logits out), `serving/model.xml` and `serving/model.bin` (OpenVINO IR,
-float32, outputs `logits` and `features`), `serving/head.npz` (`kernel` (C, 7) and `bias` (7,) of the
+float32, outputs `logits` and `features`, averaged over views of the picture where the contract says
+so, while `model.keras` gives one view), `serving/head.npz` (`kernel` (C, 7) and `bias` (7,) of the
 classification layer, for heat-maps), `contract.json`. Evaluation adds `serving/ood.npz` (what the
 training pictures look like to the network, to tell pictures that are unlike them),
 `serving/seen.npz` (hashes of the pictures that the model has seen, to tell whether others are among
@@ -101,6 +102,15 @@ class Contract(BaseModel):
         colour_order: Order of the channels.
         decisions: What evaluation froze; None before evaluation.
         members: Networks whose logits the model averages; none where it is a single one.
+        feature_levels: Earlier layers whose maps stand beside the last one, averaged down to its
+            grid.
+        colour_constancy: What the graph does to the colours of a picture first; `none` or
+            `shades_of_grey`.
+        stochastic_depth: Largest share of pictures for which a block was skipped in training; None
+            where the backbone's own was kept. Answers are not concerned.
+        views: Mirror images and quarter turns of a picture that the serving export averages over, the
+            picture itself included, and passes through the network that an answer takes; 1 is the
+            picture alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -128,6 +138,37 @@ class Contract(BaseModel):
     colour_order: str = "RGB"
     decisions: Decisions | None = None
     members: tuple[EnsembleMember, ...] = ()
+    feature_levels: tuple[str, ...] = ()
+    colour_constancy: str = "none"
+    stochastic_depth: float | None = None
+    views: int = 1
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What sets the network apart from its backbone, by name and in words."""
+        found = {}
+        if self.feature_levels:
+            found["Feature levels"] = (
+                f"the maps of {', '.join(self.feature_levels)} stand beside the last one, averaged "
+                "down to its grid; the heat-map adds up what each level contributes"
+            )
+        if self.colour_constancy != "none":
+            how = {"shades_of_grey": "shades of grey, Minkowski order 6"}
+            found["Colour constancy"] = (
+                f"{how.get(self.colour_constancy, self.colour_constancy)}: the tint of the light is "
+                "taken out of every picture inside the network; quality is judged before that"
+            )
+        if self.stochastic_depth is not None:
+            found["Stochastic depth"] = (
+                f"blocks were skipped at rates up to {self.stochastic_depth:g} in training, never in "
+                "an answer"
+            )
+        if self.views > 1:
+            found["Views"] = (
+                f"every answer is the mean over {self.views} mirror images and turns of the picture, "
+                f"at {self.views} times the computation; so is the heat-map, each turned back"
+            )
+        return found
 
     @property
     def calibrator(self) -> Calibrator:

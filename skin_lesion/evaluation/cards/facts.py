@@ -4,6 +4,8 @@ A section that was not measured is None and has to be given as None: leaving one
 would make a card claim that nothing was measured.
 """
 
+from pydantic import Field
+
 from skin_lesion.data.looking import LookNote
 from skin_lesion.data.split_table import LeakReport, SplitName
 from skin_lesion.evaluation.cards.facts_data import DataFacts
@@ -62,6 +64,7 @@ class ModelFacts(Figures):
         input_width: In pixels.
         resize_mode: How a picture is brought to that size.
         members: Networks whose logits are averaged; 1 where it is a single one.
+        options: What sets it apart from its backbone, by name and in words.
     """
 
     backbone: str
@@ -71,6 +74,7 @@ class ModelFacts(Figures):
     input_width: int
     resize_mode: str
     members: int = 1
+    options: dict[str, str] = Field(default_factory=dict)
 
 
 class TrainingFacts(Figures):

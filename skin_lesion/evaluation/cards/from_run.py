@@ -85,6 +85,7 @@ def card_facts(run: Run) -> CardFacts:
             input_width=contract.input_width,
             resize_mode=contract.resize_mode,
             members=max(1, len(contract.members)),
+            options=contract.options,
         ),
         training=_training(run),
         splits=count_splits(run.split),

@@ -94,6 +94,7 @@ def _model(facts: CardFacts) -> str:
         ["Kind", "Convolutional neural network for images; seven classes, one label each"],
         ["Backbone", f"{plain(model.backbone)}{cut}"],
         *_ensemble(model.members),
+        *([plain(name), plain(words)] for name, words in model.options.items()),
         ["Pretraining", plain(model.pretrained_on)],
         [
             "Input",

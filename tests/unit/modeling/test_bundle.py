@@ -77,6 +77,24 @@ def test_a_misspelt_field_is_refused_where_a_contract_is_made() -> None:
         Contract.model_validate(CONTRACT.model_dump() | {"temprature": 2.0})
 
 
+def test_the_options_in_use_are_told_in_words_and_others_are_not() -> None:
+    assert CONTRACT.options == {}
+    found = CONTRACT.model_copy(
+        update={
+            "feature_levels": ("conv_pw_5_relu", "conv_pw_11_relu"),
+            "colour_constancy": "shades_of_grey",
+            "stochastic_depth": 0.0,
+            "views": 8,
+        }
+    ).options
+    assert list(found) == ["Feature levels", "Colour constancy", "Stochastic depth", "Views"]
+    assert "conv_pw_5_relu, conv_pw_11_relu" in found["Feature levels"]
+    assert "shades of grey" in found["Colour constancy"]
+    assert "up to 0 in training" in found["Stochastic depth"]
+    assert "mean over 8" in found["Views"]
+    assert "8 times the computation" in found["Views"]
+
+
 class Words:
     """A file of a bundle, for want of a real one."""
 

@@ -248,3 +248,12 @@ def test_the_card_tells_how_many_looks_at_the_test_split_came_before(facts: Card
     assert "had been looked at 8 times before this look, since 2026-02-03" in card
     assert "at 3 other trained models, and 1 time at this one (row 9 of the ledger)" in card
     assert "no ledger was kept" in model_card(facts.model_copy(update={"looks": None}))
+
+
+def test_options_of_the_network_stand_in_its_section_and_only_where_they_are_in_use(facts):
+    assert "Views" not in section_of(model_card(facts), "Model")
+    options = {"Views": "the mean over 8 mirror images", "Colour constancy": "shades_of_grey"}
+    model = facts.model.model_copy(update={"options": options})
+    text = section_of(model_card(facts.model_copy(update={"model": model})), "Model")
+    assert "| **Views** | the mean over 8 mirror images |" in text
+    assert "| **Colour constancy** | shades\\_of\\_grey |" in text
