@@ -25,51 +25,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-from learners import learner_of, phase_of
+from learners import learner_of, phase_of, random_data
 
-from skin_lesion.data.augment import make_plan
-from skin_lesion.data.image_array import ImageArray
-from skin_lesion.data.split_table import LeakReport, SplitTable
 from skin_lesion.labels import LABELS
 from skin_lesion.memory import accelerator_memory, host_memory
-from skin_lesion.modeling.training_data import RunContext, TrainingData
-from skin_lesion.settings import AugmentConfig, BackboneConfig, FinetuneConfig, WarmupConfig
+from skin_lesion.modeling.training_data import RunContext
+from skin_lesion.settings import BackboneConfig, FinetuneConfig, WarmupConfig
 
 if TYPE_CHECKING:
     from skin_lesion.modeling.learner import Learner
+    from skin_lesion.modeling.training_data import TrainingData
 
 RESULT = Path(__file__).parent / "results" / "gpu.json"
 # The seed's recipe, as its description states it, on the split that this project makes.
 WARMUP_EPOCHS, FINETUNE_EPOCHS = 30, 40
 TRAINING_IMAGES, VALIDATION_IMAGES = 7010, 1502
 SEED_HOURS = 4.5  # on an A100, as it states
-
-
-def write_data(folder: Path, size: tuple[int, int], train: int, val: int) -> TrainingData:
-    """Write an array of random pictures, and a split of it."""
-    path, n = folder / "images.npy", train + val
-    array = np.lib.format.open_memmap(path, "w+", np.uint8, (n, *size, 3))
-    rng = np.random.default_rng(0)
-    for start in range(0, n, 256):
-        block = array[start : start + 256]
-        block[:] = rng.integers(0, 256, block.shape, np.uint8)
-    array.flush()
-    rows = pd.DataFrame(
-        {
-            "image_id": [str(i) for i in range(n)],
-            "dx": [LABELS[i % 7] for i in range(n)],
-            "split": np.where(np.arange(n) < train, "train", "val"),
-        }
-    )
-    report = LeakReport(
-        groups_crossing=0, duplicates_crossing=0, merged_pairs=0, unmerged_pairs=0, images={},
-        groups={}, class_counts={}, class_share_deviation={},
-    )  # fmt: skip
-    split = SplitTable(rows, report)
-    images = ImageArray(path, array.shape, "0" * 64)
-    return TrainingData(images, split, make_plan(split, AugmentConfig(), 0))
 
 
 def matrix_peak(side: int, products: int = 16, rounds: int = 7) -> float:
@@ -146,7 +117,7 @@ def bare_speed(learner: "Learner", steps: int) -> float:
     return steps * batches.batch_size / _seconds(steps_of_one_batch)
 
 
-def judging_speed(classifier: Any, data: TrainingData, batch_size: int, workers: int) -> float:
+def judging_speed(classifier: Any, data: "TrainingData", batch_size: int, workers: int) -> float:
     """Images a second of validation."""
     from skin_lesion.data.loader import EvaluationBatches, prefetched
     from skin_lesion.modeling.epochs import jit_mode
@@ -173,7 +144,7 @@ def whole_recipe(
 
     train, val = options.whole
     with tempfile.TemporaryDirectory() as name:
-        data = write_data(Path(name), options.size, train, val)
+        data = random_data(Path(name), options.size, train, val)
         context = RunContext(checkpoint_root=Path(name) / "checkpoints")
         # `train_warmup` lets the whole network learn where its weights are random; the seed's are
         # not, so that its frozen phase is put together here.
@@ -222,7 +193,7 @@ def main() -> int:
     peak = matrix_peak(options.matrix)
     phases: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as name:
-        data = write_data(
+        data = random_data(
             Path(name), options.size, options.images, max(options.batch_size, options.images // 4)
         )
         for phase, config in (("warmup", warmup), ("finetune", finetune)):

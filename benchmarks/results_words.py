@@ -108,7 +108,6 @@ ENGLISH = Language(
     benchmarks=("Benchmark", "Median ratio", "Wanted", "Repeat it with"),
     ratios={
         "ingest": ("Time of ingestion / a bare loop that does the same to each image", "≤"),
-        "train_input": ("Training images/s through the loader / on one constant batch", "≥"),
         "train_loop.throughput_96x128": (
             "Images/s of the training loop / of the bare one on a constant batch, 96 × 128",
             "≥",
@@ -214,7 +213,6 @@ SPANISH = Language(
     benchmarks=("Medición", "Razón mediana", "Se pide", "Se repite con"),
     ratios={
         "ingest": ("Tiempo de la ingesta / un bucle simple que hace lo mismo a cada imagen", "≤"),
-        "train_input": ("Imágenes/s al entrenar con el cargador / con un lote constante", "≥"),
         "train_loop.throughput_96x128": (
             "Imágenes/s del bucle de entrenamiento / del desnudo con un lote constante, 96 × 128",
             "≥",

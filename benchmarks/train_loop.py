@@ -16,20 +16,18 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from learners import learner_of
+from learners import learner_of, random_data
 from recording import ROOT
-from train_input import random_data, rates_in_turn
 from train_memory import compare_memory
 
 from skin_lesion.checkout import processor
-from skin_lesion.data.augment import make_plan
 from skin_lesion.modeling.checkpoints import CheckpointStore, Progress
 from skin_lesion.modeling.history import EpochRecord
-from skin_lesion.modeling.training_data import TrainingData
-from skin_lesion.settings import AugmentConfig, BackboneConfig, FinetuneConfig
+from skin_lesion.settings import BackboneConfig, FinetuneConfig
 
 RESULT = ROOT / "benchmarks" / "results" / "train_loop.json"
 THROUGHPUT_BOUND, CHECKPOINT_BOUND, MEMORY_BOUND = 0.95, 0.02, 1.1
@@ -39,6 +37,24 @@ TRAINING_IMAGES = 7010
 SIZES = {(96, 128): 24, (150, 200): 14}
 # What the recipe for two cores does at every step and not just now and then.
 RECIPE = {"ema_decay": 0.998, "ema_every": 4, "train_batchnorm": True, "unfreeze_epochs": 0}
+
+
+def rates_in_turn(
+    sides: Mapping[str, Callable[[int], None]], turn: int, images: int
+) -> dict[str, float]:
+    """Images a second of each side in one round; the order of the sides is turned every round.
+
+    Args:
+        sides: What is measured, by name; called with the number of the round.
+        turn: Number of the round, from 1.
+        images: How many images a call trains on.
+    """
+    rates: dict[str, float] = {}
+    for name in list(sides)[:: 1 if turn % 2 else -1]:
+        start = time.perf_counter()
+        sides[name](turn)
+        rates[name] = images / (time.perf_counter() - start)
+    return rates
 
 
 def measure(
@@ -58,8 +74,7 @@ def measure(
     config = FinetuneConfig(epochs=1000, **RECIPE)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        images, split = random_data(folder, size, count * config.batch_size)
-        data = TrainingData(images, split, make_plan(split, AugmentConfig(), 0))
+        data = random_data(folder, size, count * config.batch_size)
         learner, classifier = learner_of(backbone, data, config, folder)
         # The same trainer and the same kind of batch as the loop has; nothing else offers them.
         trainer, constant = learner._trainer, learner._batches[0]
@@ -95,15 +110,14 @@ def measure(
         ours(0)
         bare(0)
         save(0)
-        for found in (saving, *processor_seconds.values()):
-            found.clear()
+        for warming in (saving, *processor_seconds.values()):
+            warming.clear()
         rates: dict[str, list[float]] = {"loop": [], "bare": []}
         for turn in range(1, rounds + 1):
-            # One round each time, so that a checkpoint is written under the load of the moment.
-            sides = {"loop": ours, "bare": bare} if turn % 2 else {"bare": bare, "loop": ours}
-            for side, rate in rates_in_turn(sides, 1, count * config.batch_size).items():
-                rates[side] += rate
-            save(turn)
+            found = rates_in_turn({"loop": ours, "bare": bare}, turn, count * config.batch_size)
+            for side, rate in found.items():
+                rates[side].append(rate)
+            save(turn)  # in every round, so that it is written under the load of the moment
         megabytes = sum(path.stat().st_size for path in store.latest().iterdir()) / 1e6
     ratios = [a / b for a, b in zip(rates["loop"], rates["bare"], strict=True)]
     shares = [s * rate / TRAINING_IMAGES for s, rate in zip(saving, rates["loop"], strict=True)]

@@ -325,7 +325,7 @@ def test_every_benchmark_stands_beside_its_bound(script: ModuleType, language: s
     benchmarks = {name: script.Benchmark(median_ratio=1.234, bound=1.3) for name in words.ratios}
     text = script.filled(README, [], benchmarks, words)
     assert "| 1.23 | ≤ 1.3 | `python benchmarks/ingest.py` |" in text
-    assert "| 1.23 ✗ | ≥ 1.3 | `python benchmarks/train_input.py` |" in text
+    assert "| 1.23 ✗ | ≥ 1.3 | `python benchmarks/train_loop.py` |" in text
     # Several comparisons of one benchmark are several rows.
     assert text.count("`python benchmarks/latency.py`") == 4
 

@@ -49,10 +49,18 @@ def test_images_for_training_and_validation_are_their_shares_of_ten_times_as_man
     script: ModuleType,
 ) -> None:
     memory = sys.modules["train_memory"]
-    few, many = (memory.split_of(n) for n in (10_000, 100_000))
+    few, many = (memory.split_of(memory.shares(n)) for n in (10_000, 100_000))
     assert len(few.indices("train")) == 7000
     assert len(many.indices("train")) == 70_000
     assert len(many.indices("val")) == 15_000
+
+
+def test_who_goes_first_changes_from_round_to_round(script: ModuleType) -> None:
+    calls: list[tuple[str, int]] = []
+    sides = {name: lambda turn, n=name: calls.append((n, turn)) for name in ("loop", "bare")}
+    rates = [script.rates_in_turn(sides, turn, images=8) for turn in (1, 2, 3)]
+    assert calls == [("loop", 1), ("bare", 1), ("bare", 2), ("loop", 2), ("loop", 3), ("bare", 3)]
+    assert all(set(found) == {"loop", "bare"} for found in rates)
 
 
 @pytest.mark.slow
