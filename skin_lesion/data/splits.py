@@ -34,7 +34,7 @@ def assign_splits(
         manifest: Table of the images.
         images: Their pixels, in the same order; read only to confirm near-duplicates.
         config: Shares and limits of what counts as a duplicate.
-        seed: 0 to `settings.MAX_SEED`.
+        seed: 0 to `settings.MAX_SEED`; `config.seed` outweighs it.
         duplicates: Result of `find_duplicates`, where the caller has it already.
 
     Returns:
@@ -47,6 +47,7 @@ def assign_splits(
         LeakError: The finished table leaks; this would be a mistake in the code.
     """
     check_seed(seed)
+    seed = seed if config.seed is None else config.seed
     found = duplicates or find_duplicates(manifest, images, config)
     rows = manifest.images[["image_id", "lesion_id", "dx"]].copy()
     rows.insert(2, "group", rows["lesion_id"].map(found.groups).astype("str"))

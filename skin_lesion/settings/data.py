@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from skin_lesion.settings.base import Settings
+from skin_lesion.settings.base import MAX_SEED, Settings
 
 ResizeMode = Literal["stretch", "pad", "crop"]
 Imbalance = Literal["class_weights", "balanced_sampling", "focal", "logit_adjustment", "none"]
@@ -116,6 +116,8 @@ class SplitConfig(Settings):
             left over are reported, and still go to one split.
         max_block_lesions: Most lesions that confirmed duplicates may chain together into one split;
             where there are more, splitting fails.
+        seed: Of this draw alone; None takes that of the run. Trainings that are to differ in nothing
+            but their seed state it, so that all of them are measured on the same lesions.
     """
 
     train: float = Field(default=0.70, gt=0.0, lt=1.0)
@@ -126,6 +128,7 @@ class SplitConfig(Settings):
     min_search_score: float = Field(default=0.67, ge=-1.0, le=1.0)
     max_group_lesions: int = Field(default=8, ge=2)
     max_block_lesions: int = Field(default=64, ge=2)
+    seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
 
     @model_validator(mode="after")
     def _leave_a_test_split(self) -> Self:

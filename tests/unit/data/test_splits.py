@@ -127,6 +127,12 @@ def test_another_seed_gives_another_split() -> None:
     assert len({_split(manifest, seed).split_hash for seed in range(5)}) == 5
 
 
+def test_a_seed_of_its_own_keeps_the_split_while_that_of_the_run_changes() -> None:
+    manifest = _manifest(LIKE_HAM)
+    own = {_split(manifest, seed, config=SplitConfig(seed=42)).split_hash for seed in range(3)}
+    assert own == {_split(manifest, seed=42).split_hash}
+
+
 def test_class_shares_deviate_by_less_than_a_tenth_of_a_percentage_point() -> None:
     report = _split(_manifest(LIKE_HAM)).leak_report
     total = sum(report.images.values())
