@@ -30,7 +30,8 @@ from skin_lesion.tuning.data import LearningData, learning_data
 from skin_lesion.tuning.objective import CHECKPOINTS, TrainingObjective
 from skin_lesion.tuning.recipe import read_recipe
 from skin_lesion.tuning.search import Search, read_search, read_yaml
-from skin_lesion.tuning.study import Study, check_name
+from skin_lesion.tuning.storage import check_name
+from skin_lesion.tuning.study import Study
 from skin_lesion.tuning.summary import BEST, StudySummary, summarise
 from steps._caching import training_code
 from steps._run import use_registry

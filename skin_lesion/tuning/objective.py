@@ -21,11 +21,11 @@ from skin_lesion.modeling.train import (
     train_finetune,
     train_warmup,
 )
+from skin_lesion.tuning.attempts import Attempt, BrokenTrialError, RefusedError
 from skin_lesion.tuning.data import LearningData
 from skin_lesion.tuning.outcomes import Outcome, TrialRow
 from skin_lesion.tuning.recipe import Recipe
 from skin_lesion.tuning.space import SearchSpace
-from skin_lesion.tuning.study import Attempt, BrokenTrialError, RefusedError
 
 SCORE = "val_macro_f1"
 CHECKPOINTS = "checkpoints"

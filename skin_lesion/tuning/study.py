@@ -5,89 +5,36 @@ with its process, for a lock lets one process at a time work on a study: its val
 more, and it counts for nothing, as if it had never been.
 """
 
-import json
 import logging
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from skin_lesion.tuning.attempts import (
+    Attempt,
+    BrokenTrialError,
+    Objective,
+    PrunedError,
+    RefusedError,
+    TimeUpError,
+)
 from skin_lesion.tuning.locking import only_process
 from skin_lesion.tuning.outcomes import Outcome, TrialRow, read_rows
+from skin_lesion.tuning.proposals import pruner, sampler
 from skin_lesion.tuning.search import Search
 from skin_lesion.tuning.space import SearchSpace
+from skin_lesion.tuning.storage import check_identity, check_name, opened_storage
 
 if TYPE_CHECKING:
     import optuna
 
 log = logging.getLogger(__name__)
 
-DATABASE = "study.db"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_IDENTITY, _TIDIED = "identity", "tidied"  # of the study
+_TIDIED = "tidied"  # an attribute of the study, for each trial
 _RETRY_OF, _DEATHS, _EPOCHS = "retry_of", "deaths", "epochs"  # of a trial that is tried again
-_LOCK_SECONDS = 60  # that a write waits for a reader of the file, such as a dashboard
-
-
-class TimeUpError(Exception):
-    """The time for the study is over; the trial that is at work goes on when it is taken up again."""
-
-
-class PrunedError(Exception):
-    """A trial that is not worth going on with."""
-
-
-class RefusedError(ValueError):
-    """A trial whose values are impossible together."""
-
-
-class BrokenTrialError(RuntimeError):
-    """A trial whose training came to nothing, such as a loss that is not a number."""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """A trial at work.
-
-    Attributes:
-        number: Of the trial, from 0.
-        values: What is tried, by dotted name.
-        retry_of: The trial that died with these values; None for a new one.
-        report: Takes the epoch and its score; raises `PrunedError` or `TimeUpError`, and may be given
-            the same epoch again.
-    """
-
-    number: int
-    values: Mapping[str, Any]
-    retry_of: int | None
-    report: Callable[[int, float], None]
-
-
-class Objective(Protocol):
-    """What a study maximises."""
-
-    def __call__(self, attempt: Attempt) -> float:
-        """Try the values and return their score.
-
-        Raises:
-            PrunedError: Passed on from `attempt.report`, like `TimeUpError`.
-            RefusedError: The values are impossible together.
-            BrokenTrialError: They led to nothing.
-        """
-        ...
-
-    def ended(self, row: TrialRow) -> None:
-        """A trial is over, or its values wait to be tried again.
-
-        Called again for the same trial where the process died before this was written down.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -123,12 +70,10 @@ class Study:
 
         check_name(folder.name)
         folder.mkdir(parents=True, exist_ok=True)
-        with only_process(folder / "study.lock", f"study {folder.name}"):
-            storage = optuna.storages.RDBStorage(
-                # In a plain address a question mark in the path would end it.
-                f"sqlite:///file:{quote(str((folder / DATABASE).resolve()))}?uri=true",
-                engine_kwargs={"connect_args": {"timeout": _LOCK_SECONDS}},
-            )
+        with (
+            only_process(folder / "study.lock", f"study {folder.name}"),
+            opened_storage(folder) as storage,
+        ):
             verbosity = optuna.logging.get_verbosity()
             optuna.logging.set_verbosity(optuna.logging.WARNING)  # this module tells it all
             try:
@@ -137,14 +82,12 @@ class Study:
                     study_name=folder.name,
                     direction="maximize",
                     load_if_exists=True,
-                    pruner=_pruner(search),
+                    pruner=pruner(search),
                 )
-                _check_identity(study, identity, search)
+                check_identity(study, identity, search)
                 yield cls(folder, search, study)
             finally:
                 optuna.logging.set_verbosity(verbosity)
-                storage.remove_session()
-                storage.engine.dispose()
 
     @property
     def space(self) -> SearchSpace:
@@ -177,9 +120,7 @@ class Study:
         while (counted := self.counted()) < trials:
             if deadline is not None and time.monotonic() >= deadline:
                 break
-            # A seed for each trial: a study that goes on would draw its first trials again from the
-            # seed of the study, and a study that died proposes what it would have proposed.
-            self.study.sampler = _sampler(self.search, counted)
+            self.study.sampler = sampler(self.search, counted)
             if not self._try(objective, counted, trials, deadline):
                 break
 
@@ -274,19 +215,6 @@ class Study:
             self.study.enqueue_trial(start)
 
 
-def check_name(name: str) -> None:
-    """Refuse a name of a study that is no name of a folder everywhere.
-
-    Raises:
-        ValueError: It is none.
-    """
-    if not _NAME.fullmatch(name):
-        raise ValueError(
-            f"study is {name!r}; expected at most 100 letters, digits, '-', '_' and '.', the first one "
-            "a letter or digit"
-        )
-
-
 def shown(values: Mapping[str, Any]) -> str:
     """Values on one line."""
     return ", ".join(
@@ -308,49 +236,3 @@ def _reporter(trial: "optuna.Trial", deadline: float | None) -> Callable[[int, f
             raise TimeUpError
 
     return report
-
-
-def _sampler(search: Search, counted: int) -> "optuna.samplers.BaseSampler":
-    import optuna
-
-    state = np.random.SeedSequence([search.config.seed, counted]).generate_state(1, np.uint32)
-    return optuna.samplers.TPESampler(
-        seed=int(state[0]), n_startup_trials=search.config.random_trials
-    )
-
-
-def _pruner(search: Search) -> "optuna.pruners.BasePruner":
-    import optuna
-
-    config = search.config
-    if config.pruner == "median":
-        return optuna.pruners.MedianPruner(
-            n_startup_trials=config.unpruned_trials, n_warmup_steps=config.unpruned_epochs
-        )
-    if config.pruner == "hyperband":
-        return optuna.pruners.HyperbandPruner(min_resource=config.unpruned_epochs)
-    return optuna.pruners.NopPruner()
-
-
-def _check_identity(study: "optuna.Study", identity: Mapping[str, Any], search: Search) -> None:
-    """Scores of one study have to be comparable."""
-    mine = json.loads(
-        json.dumps(
-            {
-                **identity,
-                "space": search.space.described(),
-                "recipe": search.space.base.model_dump(mode="json"),
-                "study": search.config.model_dump(mode="json"),
-            }
-        )
-    )
-    theirs = study.user_attrs.get(_IDENTITY)
-    if theirs is None:
-        study.set_user_attr(_IDENTITY, mine)
-        return
-    if other := [key for key in mine if theirs.get(key) != mine[key]]:
-        raise ValueError(
-            f"study {study.study_name} was begun with another {' and '.join(other)}, so that its "
-            "trials could not be compared; begin a new one with --study NAME, or put "
-            f"{'it' if len(other) == 1 else 'them'} back"
-        )

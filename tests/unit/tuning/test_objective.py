@@ -14,12 +14,12 @@ from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.split_table import SplitTable
 from skin_lesion.labels import LABELS
 from skin_lesion.settings import BackboneConfig, FinetuneConfig, WarmupConfig
+from skin_lesion.tuning.attempts import Attempt, BrokenTrialError, PrunedError, RefusedError
 from skin_lesion.tuning.data import LearningData
 from skin_lesion.tuning.objective import TrainingObjective
 from skin_lesion.tuning.outcomes import Outcome, TrialRow
 from skin_lesion.tuning.recipe import Recipe
 from skin_lesion.tuning.space import check_space
-from skin_lesion.tuning.study import Attempt, BrokenTrialError, PrunedError, RefusedError
 
 RATE = "finetune_train.learning_rate"
 BASE = Recipe(

@@ -14,17 +14,13 @@ import pytest
 import yaml
 
 from skin_lesion.settings import TuneConfig
+from skin_lesion.tuning.attempts import Attempt, BrokenTrialError, RefusedError
 from skin_lesion.tuning.outcomes import Outcome, TrialRow
 from skin_lesion.tuning.recipe import Recipe
 from skin_lesion.tuning.search import Search
 from skin_lesion.tuning.space import check_space
-from skin_lesion.tuning.study import (
-    Attempt,
-    BrokenTrialError,
-    RefusedError,
-    Study,
-    check_name,
-)
+from skin_lesion.tuning.storage import check_name
+from skin_lesion.tuning.study import Study
 from skin_lesion.tuning.summary import summarise
 
 RATE, ZOOM = "finetune_train.learning_rate", "augment.zoom"
