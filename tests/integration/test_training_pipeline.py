@@ -1,5 +1,6 @@
 """The training pipeline on a small drawn data set: what it leaves behind, and what it re-runs."""
 
+import importlib
 import importlib.util
 import io
 import json
@@ -196,6 +197,21 @@ def test_a_finished_run_is_recorded_with_its_commit_only_where_it_saw_real_image
     assert recording.commit_of(run) == (state.commit[:7], state.dirty)
     with pytest.raises(ValueError, match="synthetic images only"):
         recording.record(str(workplace.folder / "config.yaml"), first.name)
+
+
+def test_what_is_kept_of_a_seed_is_what_the_run_found(
+    first: Any, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(root / "benchmarks"))
+    seeds = importlib.import_module("seeds")
+    kept = seeds.seed_of(seeds.find_run(first.name), 17)
+    summary = first.outputs["evaluation"].load().summary
+    assert kept.test["macro_f1"] == summary.test.macro_f1
+    assert kept.val["ece"] == summary.val.ece
+    assert kept.n_lesions == summary.test.n_lesions
+    assert kept.split_hash == summary.split_hash
+    assert 0 < kept.training_minutes <= kept.minutes
+    assert kept.evidence["lesions.macro_f1"].value is not None
 
 
 def test_a_batch_is_scored_and_held_against_validation(workplace: Any, first: Any) -> None:

@@ -1,0 +1,247 @@
+"""One configuration trained with several seeds on one split: how much of a figure is luck.
+
+    HAM10000_PATH=... BACKBONE_WEIGHTS=... python benchmarks/seeds.py configs/ham10000_cpu.yaml
+    HAM10000_PATH=... BACKBONE_WEIGHTS=... python benchmarks/seeds.py CONFIG --seeds 0 1 2
+
+Wants the environment of `activate.sh`. Every seed is a run of the whole training pipeline, so that it
+is evaluated and registered as any other. Weights, dropout, the order of the pictures and their
+augmentation go by the seed; the split keeps the configuration's own, since what was chosen by
+validation was chosen by that one. Each finished seed is in `results/seeds_<config>.json` at once, and a
+run that was killed goes on from its last epoch when the same command is given again.
+"""
+
+import argparse
+import copy
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+from recording import (
+    ROOT,
+    commit_of,
+    evidence_of,
+    find_run,
+    minutes_of_work,
+    output,
+    refuse_other_code,
+    states,
+)
+
+from skin_lesion.checkout import processor
+from skin_lesion.evaluation.figures import Estimate
+
+if TYPE_CHECKING:
+    from zenml.models import PipelineRunResponse
+
+    from skin_lesion.evaluation.report import EvaluationReport
+
+RESULTS = ROOT / "benchmarks" / "results"
+WORK = ROOT / ".work" / "seeds"
+PIPELINE = "pipelines.training.training_pipeline"
+FIGURES = (
+    "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "melanoma_auc",
+    "malignant_auc", "ece",
+)  # fmt: skip
+
+
+class Seed(BaseModel):
+    """One finished run.
+
+    Attributes:
+        seed: Of the training.
+        run: Its name in ZenML.
+        commit: Commit of the project that ran.
+        dirty: Whether files differed from that commit; None where the run did not note it.
+        machine: Processor and number of cores.
+        minutes: Time that its steps took where each did its work, all epochs of training included.
+        training_minutes: Those of the epochs alone.
+        split_hash: Of the split, the same for all seeds.
+        n_images: Pictures of the test split.
+        n_lesions: Lesions of the test split.
+        val: Figures of the validation split by name, with calibrated probabilities.
+        test: The same of the test split.
+        evidence: Figures of the test split with their intervals over lesions.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int
+    run: str
+    commit: str
+    dirty: bool | None
+    machine: str
+    minutes: float
+    training_minutes: float
+    split_hash: str
+    n_images: int
+    n_lesions: int
+    val: dict[str, float | None]
+    test: dict[str, float | None]
+    evidence: dict[str, Estimate]
+
+
+class Seeds(BaseModel):
+    """What `results/seeds_<config>.json` holds.
+
+    Attributes:
+        config: Configuration, relative to the root.
+        stated: What it stated when its seeds ran; where it states other things, they run anew.
+        split_seed: Of the split.
+        seeds: The runs, by seed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: str
+    stated: dict[str, Any]
+    split_seed: int
+    seeds: tuple[Seed, ...] = ()
+
+    def spread(self, figure: str, split: str = "test") -> tuple[float, float] | None:
+        """Mean and standard deviation (n - 1) of a figure; None with fewer than two seeds."""
+        found = [getattr(one, split)[figure] for one in self.seeds]
+        known = [value for value in found if value is not None]
+        if len(known) < 2 or len(known) < len(found):
+            return None
+        return statistics.mean(known), statistics.stdev(known)
+
+
+def of_seed(config: dict[str, Any], seed: int) -> dict[str, Any]:
+    """The configuration with another seed for everything but the split."""
+    changed = copy.deepcopy(config)
+    parameters = changed["parameters"]
+    place = changed
+    for key in ("steps", "split", "parameters", "config"):
+        place = place.setdefault(key, {})
+    place.setdefault("seed", parameters["seed"])
+    parameters["seed"] = seed
+    return changed
+
+
+def run_seed(config: dict[str, Any], seed: int, name: str) -> "PipelineRunResponse":
+    """Run the pipeline, and give the run that it made.
+
+    Raises:
+        RuntimeError: It failed, or the last finished run is another one.
+    """
+    wanted = of_seed(config, seed)
+    WORK.mkdir(parents=True, exist_ok=True)
+    path = WORK / f"{name}_seed{seed}.yaml"
+    path.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
+    command = ["zenml", "pipeline", "run", PIPELINE, "-c", str(path)]
+    if status := subprocess.run(command, cwd=ROOT, check=False).returncode:
+        raise RuntimeError(f"seed {seed}: {' '.join(command)} ended with status {status}")
+    run = find_run(None)
+    if not states(wanted["parameters"], run.config.parameters):
+        raise RuntimeError(f"the last finished run, {run.name}, is not the one of seed {seed}")
+    return run
+
+
+def seed_of(run: "PipelineRunResponse", seed: int) -> Seed:
+    """What is kept of a run."""
+    refuse_other_code(run.name, output(run, "finetune_train", "bundle").contract.code_version)
+    report: EvaluationReport = output(run, "evaluate", "evaluation")
+    summary = report.summary
+    commit, dirty = commit_of(run)
+    histories = [
+        output(run, step, history)
+        for step, history in (
+            ("warmup_train", "warmup_history"),
+            ("finetune_train", "finetune_history"),
+        )
+    ]
+    seconds = sum(record.seconds for history in histories for record in history.records)
+    val, test = (part.model_dump() for part in (summary.val, summary.test))
+    return Seed(
+        seed=seed,
+        run=run.name,
+        commit=commit,
+        dirty=dirty,
+        machine=processor(),
+        minutes=round(minutes_of_work(run), 1),
+        training_minutes=round(seconds / 60, 1),
+        split_hash=summary.split_hash,
+        n_images=test["n_images"],
+        n_lesions=test["n_lesions"],
+        val={name: val[name] for name in FIGURES},
+        test={name: test[name] for name in FIGURES},
+        evidence=evidence_of(summary),
+    )
+
+
+def add(found: Seeds, one: Seed) -> Seeds:
+    """Put a run among the others.
+
+    Raises:
+        ValueError: It was measured on another split.
+    """
+    others = [other for other in found.seeds if other.seed != one.seed]
+    if any(other.split_hash != one.split_hash for other in others):
+        raise ValueError(f"seed {one.seed} was measured on another split than the seeds before it")
+    ordered = sorted((*others, one), key=lambda kept: kept.seed)
+    return found.model_copy(update={"seeds": tuple(ordered)})
+
+
+def read(path: Path, config: str, stated: dict[str, Any]) -> Seeds:
+    """What was recorded of a configuration as it is now."""
+    fresh = Seeds(config=config, stated=stated, split_seed=split_seed(stated))
+    if not path.exists():
+        return fresh
+    found = Seeds.model_validate_json(path.read_text(encoding="utf-8"))
+    return found if found.stated == stated else fresh
+
+
+def split_seed(config: dict[str, Any]) -> int:
+    """Seed of a configuration's split."""
+    wanted = of_seed(config, config["parameters"]["seed"])
+    return int(wanted["steps"]["split"]["parameters"]["config"]["seed"])
+
+
+def write(found: Seeds, path: Path) -> None:
+    """Keep what was found; nothing half-written is ever there."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps(found.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def told(found: Seeds) -> Sequence[str]:
+    """Means and standard deviations for a person."""
+    lines = [f"{found.config}, seeds {', '.join(str(one.seed) for one in found.seeds)}, test split"]
+    for figure in FIGURES:
+        spread = found.spread(figure)
+        values = [one.test[figure] for one in found.seeds]
+        shown = " ".join("–" if value is None else f"{value:.4f}" for value in values)
+        lines.append(
+            f"  {figure:<18} {shown}"
+            + (f"  mean {spread[0]:.4f} ± {spread[1]:.4f}" if spread else "")
+        )
+    return lines
+
+
+def main() -> int:
+    """Run the command line; returns its exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config", help="such as configs/ham10000_cpu.yaml")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    arguments = parser.parse_args()
+    config = yaml.safe_load((ROOT / arguments.config).read_text(encoding="utf-8"))
+    name = Path(arguments.config).stem
+    path = RESULTS / f"seeds_{name}.json"
+    found = read(path, arguments.config, config)
+    for seed in arguments.seeds:
+        if seed not in {one.seed for one in found.seeds}:
+            found = add(found, seed_of(run_seed(config, seed, name), seed))
+            write(found, path)
+    print("\n".join(told(found)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
