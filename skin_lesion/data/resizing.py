@@ -1,6 +1,7 @@
 """The pictures of a data set at a smaller size, made once and kept."""
 
 import hashlib
+import math
 import os
 import uuid
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skin_lesion.data.image_array import ImageArray
+from skin_lesion.disk import new_array, room_for
 
 _CHUNK = 64  # pictures in memory at a time
 
@@ -27,6 +29,7 @@ def resized(images: ImageArray, size: tuple[int, int], folder: Path) -> ImageArr
 
     Raises:
         ValueError: A side would grow.
+        DiskFullError: There is no room for the copy.
     """
     count, height, width, channels = images.shape
     if size[0] > height or size[1] > width:
@@ -37,7 +40,9 @@ def resized(images: ImageArray, size: tuple[int, int], folder: Path) -> ImageArr
     shape = (count, *size, channels)
     path = folder / images.sha256 / f"{size[0]}x{size[1]}.npy"
     if not _is_whole(path, shape):
-        _write(images, path, shape)
+        what = f"the copy of the pictures at {size[0]} x {size[1]}"
+        with room_for(what, folder, math.prod(shape)):
+            _write(images, path, shape)
     with path.open("rb") as file:
         return ImageArray(path, shape, hashlib.file_digest(file, "sha256").hexdigest())
 
@@ -59,7 +64,7 @@ def _write(images: ImageArray, path: Path, shape: tuple[int, int, int, int]) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.stem}-{uuid.uuid4().hex}.partial")
     try:
-        rows = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
+        rows = new_array(partial, shape)
         for start in range(0, len(pixels), _CHUNK):
             chunk = pixels[start : start + _CHUNK].astype(np.float32)
             lower = np.tensordot(chunk, down, axes=(1, 1))  # (n, width, channels, new height)

@@ -54,13 +54,18 @@ class WeightAverage:
 
 def copy_weights(source: "keras.Model", target: "keras.Model") -> None:
     """Give a model the weights of another one of the same network, perhaps of another size."""
-    import keras
-
     for theirs, mine in zip(source.weights, target.weights, strict=True):
         mine.assign(_copy(theirs))
-    for layer in target.layers:
+    finalize_constants(target)
+
+
+def finalize_constants(model: "keras.Model") -> None:
+    """Have layers that compute with copies of their weights copy them, once they were assigned."""
+    import keras
+
+    for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()  # it computes with copies of its weights
+            layer.finalize_state()
 
 
 def _averaged(model: "keras.Model") -> list[Any]:

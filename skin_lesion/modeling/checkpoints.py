@@ -1,8 +1,9 @@
 """Checkpoints of a training phase: one folder an epoch, never visible half-written.
 
-Layout: `<root>/<key>/<phase>/<epoch>/` with `model.weights.h5` (what the epoch was judged by, and what
-is kept), `learning.weights.h5` (the weights behind it, where that is an average), `optimizer.npz` and
+Layout: `<root>/<key>/<phase>/<epoch>/` with `model.npz` (weights that the epoch was judged by, and that
+are kept), `learning.npz` (the weights behind them, where they are an average), `optimizer.npz` and
 `progress.json`. What else a training is made of is a function of these, the seed and the epoch.
+None of it is HDF5, which crashes the process some time after a disk was full.
 The key is a checksum of everything that decides the outcome, so a checkpoint can only ever be
 resumed by the training that wrote it.
 """
@@ -20,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from skin_lesion.disk import room_for
+from skin_lesion.modeling.averaging import finalize_constants
 from skin_lesion.modeling.history import EpochRecord
 
 if TYPE_CHECKING:
@@ -27,8 +30,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WEIGHTS = "model.weights.h5"
-LEARNING = "learning.weights.h5"
+WEIGHTS = "model.npz"
+LEARNING = "learning.npz"
+OPTIMIZER = "optimizer.npz"
+PROGRESS = "progress.json"
+_PARTIAL, _FORGOTTEN = ".partial", ".forgotten"
 
 
 def checkpoint_key(parts: Iterable[str]) -> str:
@@ -110,29 +116,44 @@ class CheckpointStore:
             optimizer: Of the weights that learn.
             progress: Up to this epoch.
             behind_average: With the weights that learn, where `model` has their average.
+
+        Raises:
+            DiskFullError: There is no room for it; the checkpoints from before are as they were.
         """
         epoch = progress.records[-1].epoch
-        partial = self.folder / f"{epoch}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        model.save_weights(partial / WEIGHTS)
+        arrays = {WEIGHTS: weights(model), OPTIMIZER: optimizer_state(optimizer)}
         if behind_average is not None:
-            behind_average.save_weights(partial / LEARNING)
-        np.savez(partial / "optimizer.npz", allow_pickle=False, **optimizer_state(optimizer))
-        (partial / "progress.json").write_text(progress.model_dump_json())
-        for path in partial.iterdir():
-            _flush(path)
-        # The rename is what makes a checkpoint exist.
-        target = self.folder / str(epoch)
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(partial, target)
+            arrays[LEARNING] = weights(behind_average)
+        needed = sum(array.nbytes for part in arrays.values() for array in part.values())
+        partial, target = self.folder / f"{epoch}{_PARTIAL}", self.folder / str(epoch)
+        with room_for(f"the checkpoint of epoch {epoch}", self.folder, needed):
+            try:
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir(parents=True)
+                for name, part in arrays.items():
+                    np.savez(partial / name, allow_pickle=False, **part)
+                (partial / PROGRESS).write_text(progress.model_dump_json())
+                for path in partial.iterdir():
+                    _flush(path)
+                # The rename is what makes a checkpoint exist.
+                shutil.rmtree(target, ignore_errors=True)
+                os.replace(partial, target)
+                if os.name == "posix":
+                    _flush(self.folder)
+            except BaseException:
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
         for path in self.folder.iterdir():
             if path.name not in (str(epoch), str(progress.best_epoch)):
                 shutil.rmtree(path, ignore_errors=True)
 
     def clear(self) -> None:
-        """Remove every checkpoint of the phase."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove every checkpoint of the phase, at once for whoever resumes."""
+        forgotten = self.folder.with_name(f"{self.folder.name}{_FORGOTTEN}")
+        shutil.rmtree(forgotten, ignore_errors=True)
+        if self.folder.is_dir():
+            os.replace(self.folder, forgotten)
+        shutil.rmtree(forgotten, ignore_errors=True)
 
     def resume(self, model: "keras.Model") -> "Resumed":
         """Load the newest checkpoint, where there is one.
@@ -145,20 +166,40 @@ class CheckpointStore:
             return Resumed(Progress())
         progress = self.read_progress(checkpoint)
         log.info("resuming after epoch %d from %s", progress.records[-1].epoch, checkpoint)
-        model.load_weights(checkpoint / WEIGHTS)
+        read_weights(model, checkpoint / WEIGHTS)
         behind = checkpoint / LEARNING
-        with np.load(checkpoint / "optimizer.npz") as state:
+        with np.load(checkpoint / OPTIMIZER, allow_pickle=False) as state:
             return Resumed(progress, dict(state), behind if behind.is_file() else None)
 
     def read_progress(self, checkpoint: Path) -> Progress:
         """Where training stood when the checkpoint was written."""
-        return Progress.model_validate_json((checkpoint / "progress.json").read_text())
+        return Progress.model_validate_json((checkpoint / PROGRESS).read_text())
 
 
 def _flush(path: Path) -> None:
-    """Have a file's content on the disk before its name is: the power may fail in between."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    """Have what a file or folder holds on the disk before what follows: the power may fail between."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def weights(model: "keras.Model") -> dict[str, NDArray[np.generic]]:
+    """The weights of a model, in order, by a number."""
+    return {str(number): array for number, array in enumerate(model.get_weights())}
+
+
+def read_weights(model: "keras.Model", path: Path) -> None:
+    """Give a model the weights of a checkpoint.
+
+    Args:
+        model: Of the same network.
+        path: `model.npz` or `learning.npz`.
+    """
+    with np.load(path, allow_pickle=False) as kept:
+        model.set_weights([kept[str(number)] for number in range(len(kept))])
+    finalize_constants(model)
 
 
 def optimizer_state(optimizer: "keras.optimizers.Optimizer") -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from skin_lesion.data.resizing import resized
 from skin_lesion.modeling.averaging import WeightAverage, copy_weights
-from skin_lesion.modeling.checkpoints import optimizer_state, restore_optimizer
+from skin_lesion.modeling.checkpoints import optimizer_state, read_weights, restore_optimizer
 from skin_lesion.modeling.classifier import build_classifier, build_trainer, set_trainable_blocks
 from skin_lesion.modeling.devices import Devices
 from skin_lesion.modeling.epochs import compile_trainer, seed_dropout, train_epoch
@@ -153,7 +153,7 @@ class Learner:
             self._devices.prepare_classifier(self._model)
             copy_weights(self._classifier if before is None else before, self._model)
             if weights is not None and before is None:
-                self._model.load_weights(weights)
+                read_weights(self._model, weights)
         if self._average is not None:
             self._average.follow(self._model)
         images = self._data.images

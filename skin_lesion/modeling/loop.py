@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skin_lesion.modeling.checkpoints import CheckpointStore, Progress
+from skin_lesion.modeling.checkpoints import CheckpointStore, Progress, read_weights
 from skin_lesion.modeling.classifier import set_trainable_blocks
 from skin_lesion.modeling.devices import Devices, DevicesError
 from skin_lesion.modeling.epochs import jit_mode, validation_metrics
+from skin_lesion.modeling.failures import TrainingDivergedError, explained
 from skin_lesion.modeling.history import EpochRecord, History
 from skin_lesion.modeling.learner import Learner
 from skin_lesion.modeling.phase import Phase
@@ -33,10 +34,6 @@ log = logging.getLogger(__name__)
 
 # Smaller copies of the pictures, beside the checkpoints: every phase and training may use them.
 RESIZED = "resized"
-
-
-class TrainingDivergedError(RuntimeError):
-    """The loss stopped being a number."""
 
 
 def run_phase(
@@ -62,6 +59,8 @@ def run_phase(
     Raises:
         DevicesError: The devices cannot share a batch, or other processes do other things.
         TrainingDivergedError: The loss became infinite or not a number.
+        OutOfMemoryError: The memory of the machine or of its accelerator is used up.
+        DiskFullError: There is no room for a checkpoint or for smaller copies of the pictures.
         ValueError: A size of progressive resizing is larger than the pictures.
     """
     from skin_lesion.data.loader import EvaluationBatches
@@ -90,19 +89,22 @@ def run_phase(
         for record in progress.records if devices.chief else ():
             context.report(record)
         learner = Learner(phase, classifier, backbone, data, root / RESIZED, devices)
-        for epoch in range(phase.first_epoch + len(progress.records), phase.last_epoch):
-            if phase.exhausted(progress):
-                break
-            learner.prepare(epoch, resumed.optimizer, resumed.behind_average)
-            record = _epoch(learner, classifier, validation, epoch, config.workers)
-            progress = progress.advance(record)
-            if devices.chief:
-                with devices.alone():
-                    store.save(classifier, learner.optimizer, progress, learner.behind_average)
-            devices.barrier("the checkpoint is written")
-            if devices.chief:
-                context.report(record)
-                log.info(progress_line(phase, progress))
+        with explained(
+            phase, devices.count, lambda: _what_stays(store, context), context.elsewhere
+        ):
+            for epoch in range(phase.first_epoch + len(progress.records), phase.last_epoch):
+                if phase.exhausted(progress):
+                    break
+                learner.prepare(epoch, resumed.optimizer, resumed.behind_average)
+                record = _epoch(learner, classifier, validation, epoch, config.workers)
+                progress = progress.advance(record)
+                if devices.chief:
+                    with devices.alone():
+                        store.save(classifier, learner.optimizer, progress, learner.behind_average)
+                devices.barrier("the checkpoint is written")
+                if devices.chief:
+                    context.report(record)
+                    log.info(progress_line(phase, progress))
         set_trainable_blocks(
             classifier,
             backbone.name,
@@ -110,7 +112,7 @@ def run_phase(
             train_batchnorm=phase.train_batchnorm,
         )
         kept = progress.best_epoch if phase.keep_best else progress.records[-1].epoch
-        classifier.load_weights(store.weights_of(kept))
+        read_weights(classifier, store.weights_of(kept))
     return History(
         phase=phase.name,
         description=phase.description,
@@ -162,3 +164,13 @@ def _forget_if_finished(store: CheckpointStore, phase: Phase) -> None:
     progress: Progress = store.read_progress(checkpoint)
     if len(progress.records) >= phase.config.epochs or phase.exhausted(progress):
         store.clear()
+
+
+def _what_stays(store: CheckpointStore, context: RunContext) -> str:
+    """What is left of a phase that cannot go on."""
+    if context.checkpoint_root is None:
+        return "nothing of the phase is left, since it was given no folder of checkpoints"
+    last = store.latest()
+    if last is None:
+        return "no epoch of the phase was finished; the same command begins it anew"
+    return f"the checkpoint of epoch {last.name} stays, and the same command goes on from it"

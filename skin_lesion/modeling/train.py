@@ -9,10 +9,15 @@ from skin_lesion.modeling.backbones import load_pretrained
 from skin_lesion.modeling.checkpoints import checkpoint_key
 from skin_lesion.modeling.classifier import backbone_blocks, build_classifier
 from skin_lesion.modeling.devices import use_devices
-from skin_lesion.modeling.loop import TrainingDivergedError, run_phase
+from skin_lesion.modeling.failures import (
+    DiskFullError,
+    OutOfMemoryError,
+    TrainingDivergedError,
+)
+from skin_lesion.modeling.loop import run_phase
 from skin_lesion.modeling.phase import Phase
 from skin_lesion.modeling.trained import TrainedPhase, WarmupModel, keep
-from skin_lesion.modeling.training_data import OnEpoch, RunContext, TrainingData
+from skin_lesion.modeling.training_data import OnDevices, OnEpoch, RunContext, TrainingData
 from skin_lesion.settings import BackboneConfig, FinetuneConfig, TrainConfig, WarmupConfig
 
 if TYPE_CHECKING:
@@ -24,7 +29,10 @@ __all__ = [
     "SCRATCH_WARMUP",
     "TRANSFER_FINETUNE",
     "WHOLE_WARMUP",
+    "DiskFullError",
+    "OnDevices",
     "OnEpoch",
+    "OutOfMemoryError",
     "RunContext",
     "TrainedPhase",
     "TrainingData",
@@ -67,6 +75,8 @@ def train_warmup(
         WeightsError: Pretrained weights are not to be had.
         DevicesError: The devices asked for are not there, or cannot share a batch.
         TrainingDivergedError: The loss became infinite or not a number.
+        OutOfMemoryError: The memory of the machine or of its accelerator is used up.
+        DiskFullError: There is no room for what is to be kept.
         ValueError: A size of progressive resizing is larger than the pictures.
     """
     import keras
@@ -117,6 +127,8 @@ def train_finetune(
     Raises:
         DevicesError: The devices asked for are not there, or cannot share a batch.
         TrainingDivergedError: The loss became infinite or not a number.
+        OutOfMemoryError: The memory of the machine or of its accelerator is used up.
+        DiskFullError: There is no room for what is to be kept.
         ValueError: `frozen_blocks` leaves nothing to train, or a size of progressive resizing is
             larger than the pictures.
     """

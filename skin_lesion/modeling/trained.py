@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skin_lesion.disk import room_for
 from skin_lesion.modeling.classifier import build_classifier
 from skin_lesion.modeling.history import History
 from skin_lesion.settings import BackboneConfig
@@ -48,13 +49,22 @@ class TrainedPhase:
 def keep(
     classifier: "keras.Model", backbone: BackboneConfig, pretrained_on: str, history: History
 ) -> TrainedPhase:
-    """Save the classifier in float32, whatever precision it was trained in."""
+    """Save the classifier in float32, whatever precision it was trained in.
+
+    Raises:
+        DiskFullError: There is no room for it; a training with checkpoints keeps them.
+    """
     workspace = tempfile.TemporaryDirectory(prefix="skin-lesion-")
     path = Path(workspace.name) / "model.keras"
     model = classifier
     if classifier.get_layer("features").dtype_policy.name != "float32":
         model = build_classifier(backbone, classifier.input.shape[1:3])
         model.set_weights(classifier.get_weights())
-    model.save(path)
+    with room_for(
+        "the trained model (temporary files lie where TMPDIR says)",
+        path.parent,
+        sum(array.nbytes for array in model.get_weights()),
+    ):
+        model.save(path)
     epochs = history.records[-1].epoch + 1
     return TrainedPhase(WarmupModel(path, backbone, pretrained_on, epochs, workspace), history)

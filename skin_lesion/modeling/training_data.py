@@ -56,6 +56,7 @@ class RunContext:
         on_devices: Called with what the phase is trained on, before it begins.
         afresh: Train again even where a finished training of the very same kind has left its
             checkpoints; one that was interrupted is resumed all the same.
+        elsewhere: How to have the checkpoints on another disk, for whoever reads that one is full.
     """
 
     checkpoint_root: Path | None = None
@@ -64,6 +65,7 @@ class RunContext:
     on_epoch: OnEpoch | None = None
     afresh: bool = False
     on_devices: OnDevices | None = None
+    elsewhere: str = "have RunContext name another checkpoint_root"
 
     def report(self, record: EpochRecord) -> None:
         """Tell whoever wants to know that an epoch is finished."""

@@ -1,16 +1,17 @@
 """What trials learn from and are judged by: pictures and labels of training and validation, no others."""
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.format import open_memmap
 from pydantic import BaseModel, ConfigDict
 
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.split_table import LEARNING_SPLITS, SplitTable
+from skin_lesion.disk import new_array, room_for
 
 _PIXELS, _ABOUT = "images.npy", "about.json"
 _ROWS_AT_ONCE = 512
@@ -53,6 +54,7 @@ def learning_data(images: ImageArray, split: SplitTable, folder: Path) -> Learni
 
     Raises:
         OSError: It cannot be written.
+        DiskFullError: There is no room for it.
     """
     kept = np.flatnonzero(split.rows["split"].isin(LEARNING_SPLITS).to_numpy())
     rows = split.rows.iloc[kept].reset_index(drop=True)
@@ -79,7 +81,9 @@ def _copy(images: ImageArray, rows: np.ndarray, path: Path) -> str:
     """Write some rows to a file of their own and return its checksum."""
     pixels = images.open()
     partial = path.with_name(f"{path.name}.partial")
-    target = open_memmap(partial, mode="w+", dtype=np.uint8, shape=(len(rows), *images.shape[1:]))
+    shape = (len(rows), *images.shape[1:])
+    with room_for("the trials' copy of the pictures", path.parent, math.prod(shape)):
+        target = new_array(partial, shape)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         target[start : start + _ROWS_AT_ONCE] = pixels[rows[start : start + _ROWS_AT_ONCE]]
     target.flush()
