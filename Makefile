@@ -71,7 +71,7 @@ check: $(DEV) ## Lint, formatting, types and locks
 	@$(ENTER) && ruff check . && ruff format --check . && mypy && python -m pytest -q tests/test_locks.py
 
 bench: $(DEV) ## Run the benchmarks (real images: HAM10000_PATH=...); prints the ratios and writes the READMEs' table
-	@$(ENTER) && for script in ingest train_loop cached_run intervals latency batch batch_ray serving dashboard; do echo "== $$script"; python benchmarks/$$script.py || failed=1; done; \
+	@$(ENTER) && for script in ingest train_loop kills cached_run intervals latency batch batch_ray serving dashboard; do echo "== $$script"; python benchmarks/$$script.py || failed=1; done; \
 	  python benchmarks/results_table.py; exit $${failed:-0}
 
 results-table: $(DEV) ## Write the figures of benchmarks/results/ into README.md and README.es.md
