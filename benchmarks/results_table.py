@@ -3,7 +3,7 @@
     python benchmarks/results_table.py --record configs/ham10000_cpu.yaml   # keeps the last run
     python benchmarks/results_table.py --record configs/ham10000_cpu.yaml --run NAME_OR_ID
     python benchmarks/results_table.py --record CONFIG --baseline FILE      # compares it as well
-    python benchmarks/results_table.py            # READMEs from benchmarks/results/ham10000_*.json
+    python benchmarks/results_table.py            # READMEs from benchmarks/results/
     python benchmarks/results_table.py --check    # fails where a README is not up to date
 
 No figure in the READMEs is typed by hand. `--record` wants the environment of `activate.sh`.
@@ -18,6 +18,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 from recording import ROOT, Comparison, Recorded, record
 from results_words import ENGLISH, SPANISH, Language
+from seeds import Seeds
+from seeds_table import seeds_table
 
 RESULTS = ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -164,8 +166,16 @@ def filled(
     results: Sequence[Recorded],
     benchmarks: Mapping[str, Benchmark],
     language: Language,
+    seeded: Sequence[Seeds] = (),
 ) -> str:
     """The text of a README with its results section replaced.
+
+    Args:
+        readme: Its text.
+        results: Single runs.
+        benchmarks: By name.
+        language: Of this README.
+        seeded: Configurations trained with several seeds, which come first.
 
     Raises:
         ValueError: The two markers are not there, each once and in order.
@@ -176,7 +186,8 @@ def filled(
         raise ValueError(
             f"{language.readme} has to hold {BEGIN} and, below it, {END}, each exactly once"
         )
-    parts = [section(result, language) for result in results] or [language.none]
+    parts = [seeds_table(found, language.seeds) for found in seeded]
+    parts += [section(result, language) for result in results] or [language.none]
     if benchmarks:
         parts.append(benchmark_table(benchmarks, language))
     body = "\n\n".join(parts)
@@ -187,6 +198,15 @@ def recorded() -> list[Recorded]:
     """Every run kept so far, by name."""
     paths = sorted(RESULTS.glob("ham10000_*.json"))
     return [Recorded.model_validate_json(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def several_seeds() -> list[Seeds]:
+    """Every configuration that two seeds or more were recorded of, by name."""
+    found = [
+        Seeds.model_validate_json(path.read_text(encoding="utf-8"))
+        for path in sorted(RESULTS.glob("seeds_*.json"))
+    ]
+    return [one for one in found if len(one.seeds) > 1]
 
 
 def measured() -> dict[str, Benchmark]:
@@ -228,7 +248,7 @@ def main() -> int:
     for language in (ENGLISH, SPANISH):
         path = ROOT / language.readme
         old = path.read_text(encoding="utf-8")
-        new = filled(old, recorded(), measured(), language)
+        new = filled(old, recorded(), measured(), language, several_seeds())
         if new != old:
             outdated.append(language.readme)
             if not arguments.check:

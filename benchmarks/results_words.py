@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import seeds_table
+
 
 @dataclass(frozen=True)
 class Language:
@@ -22,6 +24,7 @@ class Language:
         uncalibrated: What stands for the calibration errors where no calibration was better.
         evidence_head: Heading of the table of evidence.
         evidence: (name in the record, words).
+        seeds: Words of the table of several seeds.
         benchmarks: Heading of the table of benchmarks.
         ratios: What each benchmark compares, and whether it wants `≤` or `≥` its bound, by its name;
             `file.part` is one of several comparisons of a benchmark.
@@ -41,6 +44,7 @@ class Language:
     uncalibrated: str
     evidence_head: tuple[str, str, str]
     evidence: tuple[tuple[str, str], ...]
+    seeds: seeds_table.Words
     benchmarks: tuple[str, ...]
     ratios: dict[str, tuple[str, str]]
 
@@ -105,6 +109,7 @@ ENGLISH = Language(
         ("outliers.auroc", "AUROC against crops of photographs without a lesion"),
         ("deletion.better", "Melanomas whose heat-map beats random deletion"),
     ),
+    seeds=seeds_table.ENGLISH,
     benchmarks=("Benchmark", "Median ratio", "Wanted", "Repeat it with"),
     ratios={
         "ingest": ("Time of ingestion / a bare loop that does the same to each image", "≤"),
@@ -210,6 +215,7 @@ SPANISH = Language(
         ("outliers.auroc", "AUROC frente a recortes de fotografías sin lesión"),
         ("deletion.better", "Melanomas cuyo mapa de calor supera el borrado al azar"),
     ),
+    seeds=seeds_table.SPANISH,
     benchmarks=("Medición", "Razón mediana", "Se pide", "Se repite con"),
     ratios={
         "ingest": ("Tiempo de la ingesta / un bucle simple que hace lo mismo a cada imagen", "≤"),

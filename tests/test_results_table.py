@@ -381,3 +381,19 @@ def test_the_readmes_are_translations_of_each_other() -> None:
         return commands, re.findall(r"^#+", prose, flags=re.MULTILINE)
 
     assert skeleton("README.md") == skeleton("README.es.md")
+
+
+def test_several_seeds_stand_above_single_runs_in_both_languages(script: ModuleType) -> None:
+    module = sys.modules["seeds"]
+    one = {
+        "seed": 0, "run": "r", "commit": "abc", "dirty": False, "machine": "m", "minutes": 70.0,
+        "training_minutes": 60.0, "split_hash": "h", "n_images": 9, "n_lesions": 8,
+        "val": dict.fromkeys(module.FIGURES, 0.5), "test": dict.fromkeys(module.FIGURES, 0.75),
+        "evidence": {"lesions.macro_f1": {"value": 0.7, "ci_low": 0.6, "ci_high": 0.8}},
+    }  # fmt: skip
+    found = module.Seeds(config="configs/c.yaml", stated={}, split_seed=17)
+    for number in (0, 1):
+        found = module.add(found, module.Seed.model_validate(one | {"seed": number}))
+    for language in (script.ENGLISH, script.SPANISH):
+        text = script.filled(README, [], {}, language, [found])
+        assert text.index("0.750 ± 0.000") < text.index(language.none)

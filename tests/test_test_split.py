@@ -32,6 +32,7 @@ MAY_READ_ANSWERS = MAY_LOOK.keys() | {
 # were recorded.
 MAY_NAME = MAY_LOOK.keys() | {
     "benchmarks/results_table.py",
+    "benchmarks/seeds.py",
     "benchmarks/train_memory.py",  # shares drawn images out
     "materializers/evaluation_report.py",
     "pipelines/life_cycle.py",
