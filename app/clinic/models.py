@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from app.clinic.users import User
 from skin_lesion import registry
 from skin_lesion.evaluation.gate_report import GateReport
+from skin_lesion.ledger import LedgerError
 from skin_lesion.registry import (
     Change,
     ChangedError,
@@ -36,7 +37,7 @@ Kind = Literal["promotion", "rollback"]
 MirrorSays = Literal["follows", "lags", "unknown", "none"]
 Result = Literal[
     "done", "already", "refused", "broken", "changed", "unfinished", "busy", "gone", "forbidden",
-    "no_reason", "words", "unclear",
+    "no_reason", "words", "unwritten", "unclear",
 ]  # fmt: skip
 
 # Gates whose names begin like this compare with what is in production.
@@ -47,6 +48,10 @@ _GATE = re.compile(r"Gate (?P<name>[a-z0-9_]+): (?P<words>.*)", re.DOTALL)
 
 class OutOfReachError(RuntimeError):
     """The registry does not answer."""
+
+
+class UnwrittenLookError(RuntimeError):
+    """A look at the test split could not be written down, so it was not taken."""
 
 
 @dataclass(frozen=True)
@@ -221,6 +226,10 @@ def _carry_out(order: Order, user: User) -> Outcome:
         return Outcome("unfinished")
     except TimeoutError:
         return Outcome("busy")
+    # The gates look at the test split before anything is changed.
+    except LedgerError as error:
+        log.warning("%s could not be carried out: %s", order, error)
+        return Outcome("unwritten")
     except LookupError as error:
         log.warning("%s could not be carried out: %s", order, error)
         return Outcome("gone")
@@ -247,12 +256,16 @@ def compare(a: int, b: int) -> VersionComparison:
     Raises:
         LookupError: A version, or what it said of its test images, is not to be had.
         ValueError: They were tested on different images.
+        UnwrittenLookError: The ledger of looks at the test split cannot be used.
         OutOfReachError: The registry does not answer.
     """
     try:
         return registry.compare_versions(a, b)
     except (LookupError, ValueError):
         raise
+    except LedgerError as error:
+        log.warning("versions %s and %s cannot be compared: %s", a, b, error)
+        raise UnwrittenLookError("the look could not be written down") from error
     except Exception as error:
         log.warning("versions %s and %s cannot be compared: %s", a, b, error)
         raise OutOfReachError("the model registry cannot be reached") from error

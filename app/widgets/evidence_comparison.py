@@ -26,6 +26,8 @@ def comparison(desk: Desk, before: int, after: int) -> None:
             found = _compared(before, after)
     except models.OutOfReachError:
         st.warning(texts("evidence.change.unreachable"), icon=":material/warning:")
+    except models.UnwrittenLookError:
+        st.warning(texts("evidence.compare.unwritten"), icon=":material/warning:")
     except (LookupError, ValueError):
         st.warning(texts("evidence.compare.cannot"), icon=":material/warning:")
     else:

@@ -13,7 +13,7 @@ from skin_lesion.chain.log import ChainedLog, utc_now
 from skin_lesion.chain.verification import Head
 from skin_lesion.data.looking import Look, LookNote
 from skin_lesion.ledger.records import LookRow, from_stored, look_values
-from skin_lesion.ledger.schema import BOOK, test_looks
+from skin_lesion.ledger.schema import BOOK, LedgerError, test_looks
 from skin_lesion.settings import LedgerConfig
 
 
@@ -142,7 +142,10 @@ def environments_ledger() -> LookLedger:
     """The ledger of this environment, made where there is none yet.
 
     Raises:
-        ValueError: The environment names no database that a ledger can be kept in.
-        LedgerError: The database cannot be used.
+        LedgerError: The database cannot be used, or the environment names none that a ledger can be
+            kept in: whoever wants a look gave no address that could be wrong.
     """
-    return LookLedger.open(ledger_url(None))
+    try:
+        return LookLedger.open(ledger_url(None))
+    except ValueError as error:
+        raise LedgerError(str(error)) from error

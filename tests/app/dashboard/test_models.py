@@ -10,9 +10,18 @@ import pytest
 
 from app.clinic import models
 from app.clinic.evidence_changes import last_change
-from app.clinic.models import Models, Order, OutOfReachError, carry_out, gate_of, look
+from app.clinic.models import (
+    Models,
+    Order,
+    OutOfReachError,
+    UnwrittenLookError,
+    carry_out,
+    gate_of,
+    look,
+)
 from app.clinic.users import User
 from skin_lesion import registry as the_registry
+from skin_lesion.ledger import URL_VARIABLE, environments_ledger
 from skin_lesion.registry import MODEL_NAME, Seen, champion, record_mirror
 from tests.app.conftest import Registry
 from tests.mlflow_place import mlflow_at
@@ -184,6 +193,22 @@ def test_a_registry_that_does_not_answer_is_told_without_its_error(
         models.compare(1, 2)
     outcome = carry_out(order("promotion", 1, seen), ANN)
     assert (outcome.result, outcome.reasons) == ("unclear", ())
+
+
+@pytest.mark.parametrize("url", ["sqlite:////proc/none/looks.db", "nonsense", "mysql://host/db"])
+def test_a_ledger_that_cannot_be_written_is_no_registry_out_of_reach_and_changes_nothing(
+    shelf: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    def look_first(*_: object, **__: object) -> None:
+        environments_ledger()
+
+    monkeypatch.setenv(URL_VARIABLE, url)
+    for name in ("promote", "compare_versions"):
+        monkeypatch.setattr(the_registry, name, look_first)
+    with pytest.raises(UnwrittenLookError, match=r"^the look could not be written down$"):
+        models.compare(1, 2)
+    outcome = carry_out(order("promotion", 1, look().seen()), ANN)
+    assert (outcome.result, outcome.failed, outcome.reasons) == ("unwritten", True, ())
 
 
 def test_what_the_last_change_changed_is_told_figure_by_figure(

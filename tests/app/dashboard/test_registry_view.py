@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.clinic import models
-from app.clinic.models import Models, Order, Outcome, OutOfReachError
+from app.clinic.models import Models, Order, Outcome, OutOfReachError, UnwrittenLookError
 from app.clinic.users import LOCAL, User
 from app.desk import Desk
 from app.widgets import door, registry_dialog
@@ -136,6 +136,24 @@ def test_a_registry_out_of_reach_is_a_sentence(
     page = opened(desk(tmp_path, language=language))
     assert words in said(page)
     assert "secret" not in said(page)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "written down first cannot be written"), ("es", "el libro donde antes se anota")],
+)
+def test_a_ledger_that_cannot_be_written_is_not_taken_for_a_registry_out_of_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: Language, words: str
+) -> None:
+    def fail(*_: int) -> None:
+        raise UnwrittenLookError("secret")
+
+    monkeypatch.setattr(models, "compare", fail)
+    page = opened(desk(tmp_path, language=language))
+    press(page, "evidence_compare")
+    assert words in said(page).replace("\n", " ")
+    for stated in ("secret", "The registry cannot be reached", "No se puede acceder"):
+        assert stated not in said(page)
 
 
 def test_versions_gates_and_changes_are_shown_and_what_others_wrote_is_escaped(
@@ -296,6 +314,7 @@ def test_the_role_is_asked_for_anew_when_the_change_is_made(
     [
         (Outcome("changed"), "Production was changed meanwhile"),
         (Outcome("broken", ("File <x> differs.",)), "File &lt;x&gt; differs."),
+        (Outcome("unwritten"), "ledger of such looks cannot be written"),
         (Outcome("unclear"), "not certain whether the change was carried out"),
         (Outcome("done"), "Version 1 is in production."),
     ],

@@ -11,7 +11,13 @@ from sqlalchemy import create_engine, make_url, text
 
 from skin_lesion.chain import Head
 from skin_lesion.data.looking import LookedAt, Purpose
-from skin_lesion.ledger import URL_VARIABLE, LedgerError, LookLedger, ledger_url
+from skin_lesion.ledger import (
+    URL_VARIABLE,
+    LedgerError,
+    LookLedger,
+    environments_ledger,
+    ledger_url,
+)
 
 WRITER = """
 import sys
@@ -147,6 +153,15 @@ def test_a_ledger_that_cannot_be_written_says_that_nothing_was(tmp_path: Path, l
     (tmp_path / "looks.db").write_bytes(b"this is no database" * 1000)
     with pytest.raises(LedgerError, match=f"ledger of test looks.*Nothing.*{URL_VARIABLE}"):
         ledger.record(look())
+
+
+@pytest.mark.parametrize("url", ["sqlite:////proc/none/looks.db", "nonsense", "mysql://host/db"])
+def test_a_ledger_that_the_environment_names_and_that_cannot_be_is_an_error_of_the_ledger(
+    monkeypatch, url: str
+) -> None:
+    monkeypatch.setenv(URL_VARIABLE, url)
+    with pytest.raises(LedgerError, match="ledger of test looks"):
+        environments_ledger()
 
 
 def test_the_ledger_is_where_the_user_the_environment_or_the_project_says(
