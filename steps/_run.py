@@ -89,17 +89,23 @@ def run_context(phase: Phase) -> Iterator[RunContext]:
         phase: Which one.
 
     Yields:
-        For the training function. All epochs are in the run once it is left.
+        For the training function. All epochs, and the devices, are in the run once it is left.
     """
-    with watched_training(phase) as on_epoch:
+    root = checkpoint_root()
+    with watched_training(phase) as watched:
         yield RunContext(
-            checkpoint_root=checkpoint_root(),
+            checkpoint_root=root,
             code_version=training_code(),
             run_id=tracking.active_run_id(),
-            on_epoch=on_epoch,
+            on_epoch=watched,
+            on_devices=watched.on_devices,
             # Whoever switches the cache off for this step wants it to work, not to find its
             # results.
             afresh=get_step_context().step_run.config.enable_cache is False,
+            elsewhere=(
+                f"move {root} to a larger disk and name its new place in the environment's "
+                f"{CHECKPOINTS_VARIABLE}"
+            ),
         )
 
 

@@ -1,5 +1,5 @@
 """What a person sees of a training while it goes on."""
 
-from skin_lesion.live.watch import watched_training
+from skin_lesion.live.watch import Watch, watched_training
 
-__all__ = ["watched_training"]
+__all__ = ["Watch", "watched_training"]

@@ -15,8 +15,8 @@ from skin_lesion import tracking
 from skin_lesion.live.outbox import Outbox, UndeliveredError
 from skin_lesion.live.system_metrics import SystemMetrics
 from skin_lesion.memory import accelerator_memory, host_memory
+from skin_lesion.modeling.devices import DeviceFacts
 from skin_lesion.modeling.history import EpochRecord, History
-from skin_lesion.modeling.train import OnEpoch
 from skin_lesion.settings import Phase, WatchConfig
 
 log = logging.getLogger(__name__)
@@ -41,8 +41,38 @@ class _Noted:
     memory: dict[str, float]
 
 
+_Box = Outbox[_Noted | DeviceFacts]
+
+
+class Watch:
+    """What a phase reports to.
+
+    Notes of epochs are made in the thread that trains, since memory is to be read there and then.
+
+    Args:
+        outbox: Sends them on.
+    """
+
+    def __init__(self, outbox: _Box) -> None:
+        self._outbox = outbox
+        self._last = time.monotonic()
+
+    def __call__(self, record: EpochRecord) -> None:
+        """Have an epoch logged."""
+        now = time.monotonic()
+        # What took longer than the time since the last report was trained before this one started.
+        trained_here = record.seconds <= now - self._last
+        self._last = now
+        noted = _Noted(record, int(time.time() * 1000), _memory() if trained_here else {})
+        self._outbox.put(noted)
+
+    def on_devices(self, facts: DeviceFacts) -> None:
+        """Have it noted as tags what the phase is trained on; a later call outweighs this one."""
+        self._outbox.put(facts)
+
+
 @contextmanager
-def watched_training(phase: Phase, config: WatchConfig | None = None) -> Iterator[OnEpoch]:
+def watched_training(phase: Phase, config: WatchConfig | None = None) -> "Iterator[Watch]":
     """Log a phase to the active MLflow run while it trains.
 
     Args:
@@ -50,28 +80,27 @@ def watched_training(phase: Phase, config: WatchConfig | None = None) -> Iterato
         config: How often, and how patiently; None takes the defaults.
 
     Yields:
-        To be called with every epoch; it neither waits nor fails. Epochs that this run already has
-        are not logged again.
+        To be called with every epoch, and to be told the devices; it neither waits nor fails. Epochs
+        that this run already has are not logged again.
 
     Raises:
         RuntimeError: No run is active.
-        UndeliveredError: Training went well, but epochs could not be logged.
+        UndeliveredError: Training went well, but something of it could not be logged.
     """
     config = config or WatchConfig()
     run_id = tracking.require_run()
     sender = _Sender(run_id, phase, config)
     sender.start()
-    outbox: Outbox[_Noted] = Outbox(
+    outbox: _Box = Outbox(
         sender.deliver,
         _may_pass,
-        f"epochs of {phase} for MLflow",
+        f"reports of {phase} for MLflow",
         config.retry_seconds,
         config.retry_limit_seconds,
     )
-    notes = _Notes()
     try:
         try:
-            yield lambda record: outbox.put(notes.take(record))
+            yield Watch(outbox)
         except BaseException:
             _close_after_failure(outbox, config.patience_failed_seconds)
             raise
@@ -85,20 +114,6 @@ def watched_training(phase: Phase, config: WatchConfig | None = None) -> Iterato
             ) from error
     finally:
         sender.stop()
-
-
-class _Notes:
-    """Makes notes of epochs in the thread that trains, since memory is to be read there and then."""
-
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-
-    def take(self, record: EpochRecord) -> _Noted:
-        now = time.monotonic()
-        # What took longer than the time since the last report was trained before this one started.
-        trained_here = record.seconds <= now - self._last
-        self._last = now
-        return _Noted(record, int(time.time() * 1000), _memory() if trained_here else {})
 
 
 def _memory() -> dict[str, float]:
@@ -134,18 +149,30 @@ class _Sender:
         if self._system:
             threading.Thread(target=self._system.keep_going, daemon=True).start()
 
-    def deliver(self, notes: list[_Noted]) -> None:
-        """Log epochs, then look after what is worth no epoch."""
-        self._log(notes)
+    def deliver(self, told: list[_Noted | DeviceFacts]) -> None:
+        """Log devices and epochs, then look after what is worth no epoch."""
+        notes = [one for one in told if isinstance(one, _Noted)]
+        for facts in told:
+            if isinstance(facts, DeviceFacts):
+                self._tag(facts)
+        if notes:
+            self._log(notes)
         if self._system:
             self._system.keep_going()
-        self._records |= {note.record.epoch: note.record for note in notes}
-        self._draw_when_due()
+        if notes:
+            self._records |= {note.record.epoch: note.record for note in notes}
+            self._draw_when_due()
 
     def stop(self) -> None:
         """Look at the machine no more."""
         if self._system:
             self._system.stop()
+
+    def _tag(self, facts: DeviceFacts) -> None:
+        from mlflow.entities import RunTag
+
+        tags = [RunTag(name, value) for name, value in facts.tags(self._phase).items()]
+        self._client.log_batch(self._run_id, tags=tags)
 
     def _log(self, notes: list[_Noted]) -> None:
         """Log what the run does not have: a step that is tried again goes on with the same run."""
@@ -202,7 +229,7 @@ def _may_pass(error: Exception) -> bool:
     return isinstance(error, OSError | SQLAlchemyError)
 
 
-def _close_after_failure(outbox: Outbox[_Noted], patience: float) -> None:
+def _close_after_failure(outbox: _Box, patience: float) -> None:
     try:
         outbox.close(patience)
     except UndeliveredError as error:  # must not hide why training failed

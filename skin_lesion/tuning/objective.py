@@ -2,26 +2,28 @@
 
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from skin_lesion import tracking, tracking_trials
 from skin_lesion.data.augment import make_plan
+from skin_lesion.live import watched_training
 from skin_lesion.modeling.ensemble import kept_metrics
 from skin_lesion.modeling.history import EpochRecord
 from skin_lesion.modeling.train import (
+    OutOfMemoryError,
     RunContext,
     TrainingData,
     TrainingDivergedError,
-    WarmupModel,
     train_finetune,
     train_warmup,
 )
-from skin_lesion.tuning.attempts import Attempt, BrokenTrialError, RefusedError
+from skin_lesion.settings import Phase
+from skin_lesion.tuning.attempts import Attempt, BrokenTrialError, PrunedError, RefusedError
 from skin_lesion.tuning.data import LearningData
 from skin_lesion.tuning.outcomes import Outcome, TrialRow
 from skin_lesion.tuning.recipe import Recipe
@@ -60,14 +62,16 @@ class TrainingObjective:
 
         Raises:
             RefusedError: The values are impossible together.
-            BrokenTrialError: The loss stopped being a number.
+            BrokenTrialError: The loss stopped being a number, or the memory is too small for it.
+            DiskFullError: Its checkpoints find no room; the next attempt goes on from them.
+            UndeliveredError: MLflow stayed away; the next attempt goes on from the checkpoints.
         """
         with tracking_trials.trial_run(attempt.number, attempt.retry_of) as run_id:
             try:
                 recipe = self.space.recipe(attempt.values)
                 tracking.log_configuration({**recipe.model_dump(mode="json"), "seed": self.seed})
                 return self._train(recipe, attempt, run_id)
-            except TrainingDivergedError as error:
+            except (TrainingDivergedError, OutOfMemoryError) as error:
                 raise BrokenTrialError(str(error)) from error
             except ValueError as error:
                 raise RefusedError(str(error)) from error
@@ -84,44 +88,50 @@ class TrainingObjective:
         # The names of layers count up in a process, and a model of the trial before would stay.
         keras.utils.clear_session()
 
-        def on_epoch(record: EpochRecord) -> None:
-            tracking.log_epochs([record])
-            attempt.report(record.epoch, record.metrics[SCORE])
-
-        def context(root: Path) -> RunContext:
-            return RunContext(root, self.code_version, run_id, on_epoch)
-
         own = self._checkpoints(attempt.values)
         # Where nothing is searched that the first phase reads, all trials begin with the same one.
         shared = not self.space.varies(*_OF_WARMUP)
         first = self.folder / CHECKPOINTS / _SHARED if shared else own
         plan = make_plan(self.data.split, recipe.augment, self.seed)
         data = TrainingData(self.data.images, self.data.split, plan)
-        warm = train_warmup(data, recipe.backbone, recipe.warmup_train, context(first))
-        start = _kept(warm.model, first, self.code_version)
-        tuned = train_finetune(data, start, recipe.finetune_train, context(own))
+        with self._context("warmup", first, attempt, run_id) as context:
+            warm = train_warmup(data, recipe.backbone, recipe.warmup_train, context)
+        with self._context("finetune", own, attempt, run_id) as context:
+            tuned = train_finetune(data, warm.model, recipe.finetune_train, context)
         return kept_metrics(tuned.history)[SCORE]
+
+    @contextmanager
+    def _context(
+        self, phase: Phase, root: Path, attempt: Attempt, run_id: str
+    ) -> Iterator[RunContext]:
+        """Where a phase reports to: the study at once, MLflow beside the training."""
+        pruned = None
+        with watched_training(phase) as watched:
+
+            def on_epoch(record: EpochRecord) -> None:
+                watched(record)
+                attempt.report(record.epoch, record.metrics[SCORE])
+
+            try:
+                yield RunContext(
+                    checkpoint_root=root,
+                    code_version=self.code_version,
+                    run_id=run_id,
+                    on_epoch=on_epoch,
+                    on_devices=watched.on_devices,
+                    elsewhere=(
+                        f"move {self.folder.parent} to a larger disk and name its new place by --folder"
+                    ),
+                )
+            except PrunedError as error:
+                # No failure, after which what MLflow does not get soon is left to the next attempt:
+                # there is none.
+                pruned = error
+        if pruned is not None:
+            raise pruned
 
     def _checkpoints(self, values: Mapping[str, Any]) -> Path:
         """By its values, so that the next attempt at them finds what the one before left."""
         written = json.dumps(values, sort_keys=True, default=str)
         name = hashlib.sha256(written.encode()).hexdigest()[:16]
         return self.folder / CHECKPOINTS / name
-
-
-def _kept(model: WarmupModel, folder: Path, code_version: str) -> WarmupModel:
-    """The file that the first phase left when it ended here for the first time.
-
-    A model saved twice makes two files that differ by their date, and the second phase knows its
-    checkpoints by the file that it began with. A folder holds one first phase for each version of the
-    code and each backend.
-    """
-    import keras
-
-    made_by = hashlib.sha256(f"{code_version} {keras.backend.backend()}".encode()).hexdigest()
-    path = folder / f"warmup-{made_by[:16]}.keras"
-    if not path.is_file():
-        partial = path.with_suffix(".partial")
-        shutil.copyfile(model.path, partial)
-        os.replace(partial, path)
-    return replace(model, path=path, workspace=None)

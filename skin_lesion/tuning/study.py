@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skin_lesion.disk import DiskFullError
 from skin_lesion.tuning.attempts import (
     Attempt,
     BrokenTrialError,
@@ -147,7 +148,8 @@ class Study:
             self._lay_aside(trial.number, Outcome.SET_DOWN, objective)
             return False
         except BaseException as error:
-            interrupted = isinstance(error, KeyboardInterrupt)
+            # Of a full disk the trial knows nothing: it did not die of its values.
+            interrupted = isinstance(error, KeyboardInterrupt | DiskFullError)
             # What cannot be written now, with the disk full perhaps, the next start sees to.
             with suppress(Exception):
                 self._lay_aside(
