@@ -185,6 +185,16 @@ def _confidence(facts: CardFacts) -> list[str | None]:
     ]  # fmt: skip
 
 
+def _what_made_them(members: int) -> str:
+    if members == 1:
+        return ""
+    return (
+        f"The {members} members learnt from different folds of the training lesions, and no answer to "
+        "a fold has a say in the sets: their thresholds come from the averaged answers to the "
+        "validation split alone, which no member has seen."
+    )
+
+
 def _sets(facts: CardFacts) -> list[str | None]:
     sets = facts.prediction_sets
     if sets is None:
@@ -202,6 +212,7 @@ def _sets(facts: CardFacts) -> list[str | None]:
         f"Class-conditional conformal sets, made to hold the truth for {sets.promised:.0%} of each "
         f"class. On test they hold it for {with_interval(sets.coverage)} of all images, with "
         f"{sets.mean_size:.2f} classes in a set on average.",
+        _what_made_them(facts.model.members),
         table(["Class", "Coverage"], rows, numbers=1) if rows else None,
         always,
         "**The promise does not survive a shift of distribution:** with other cameras, other clinics "

@@ -51,3 +51,11 @@ def test_the_checklists_report_the_ensemble(facts: CardFacts, of_three: CardFact
     found = answers_model.ensembling(of_three)
     assert found.status == "reported"
     assert "3 networks" in found.text
+
+
+def test_the_card_says_what_the_prediction_sets_of_an_ensemble_come_from(
+    of_three: CardFacts, facts: CardFacts
+) -> None:
+    stated = "The 3 members learnt from different folds of the training lesions, and no answer to"
+    assert stated in model_card(of_three, ARTIFACTS)
+    assert "members learnt from" not in model_card(facts, ARTIFACTS)
