@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from skin_lesion.data.image_array import ImageArray, Pixels
 from skin_lesion.data.manifest import Manifest
 from skin_lesion.data.split_table import SplitTable
+from skin_lesion.disk import room_for
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import Contract, EnsembleMember, ModelBundle
 from skin_lesion.modeling.train import WarmupModel
@@ -87,12 +88,18 @@ def make_bundle(
     Raises:
         FileExistsError: `target` exists.
         ExportError: The export failed, or a probability differs by more than `PARITY_TOLERANCE`.
+        DiskFullError: There is no room for it.
     """
     views = (PLAIN,) if facts.export.views == "one" else all_views(*images.shape[1:3])
     if target.exists():
         raise FileExistsError(f"{target} exists; name a new folder for the bundle")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".bundle-") as name:
+    # The Keras file twice over, as OpenVINO has it, and a draft of that.
+    needed = 4 * trained.path.stat().st_size
+    with (
+        room_for("the bundle of the trained model", target.parent, needed),
+        tempfile.TemporaryDirectory(dir=target.parent, prefix=".bundle-") as name,
+    ):
         folder = Path(name) / "bundle"
         folder.mkdir()
         shutil.copyfile(trained.path, folder / "model.keras")

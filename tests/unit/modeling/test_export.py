@@ -1,5 +1,6 @@
 """What a bundle serves is the network with all its options, and the proof of parity covers them."""
 
+import errno
 import io
 import json
 import logging
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from skin_lesion.data.manifest import Manifest
+from skin_lesion.disk import DiskFullError
 from skin_lesion.explain.gradcam import class_activation, hires_cam
 from skin_lesion.inference import PREDICTED, Predictor
 from skin_lesion.labels import LABEL_INDEX, LABELS
@@ -220,3 +222,19 @@ def test_a_contract_from_before_the_options_says_that_none_is_in_use(
     path.write_text(json.dumps(values))
     assert ModelBundle.open(bundle.path).contract == bundle.contract
     assert bundle.contract.options == {}
+
+
+def test_a_bundle_that_finds_no_room_says_so_and_leaves_nothing(
+    make_data: MakeData, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Path, folder: Path, **__: bool) -> None:
+        folder.mkdir()
+        (folder / "model.xml").write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(export, "export_serving", full)
+    data = make_data(WIDE, per_class=3)
+    (tmp_path / "place").mkdir()
+    with pytest.raises(DiskFullError, match=r"bundle of the trained model.*MiB are needed"):
+        bundled(tmp_path / "place", PLAIN_NETWORK, data, manifest, ONE)
+    assert not [path for path in (tmp_path / "place").rglob("*") if "bundle" in path.name]

@@ -65,6 +65,16 @@ if moment == "within a checkpoint":
             die()
         real(path)
     module._flush = flush
+if moment == "a full disk":
+    import errno
+    from skin_lesion.modeling import checkpoints as module
+    real = module.np.savez
+    def savez(path, **arrays):
+        real(path, **arrays)
+        if path.parent.name.startswith(f"{dies_after + 1}.") and path.name == "optimizer.npz":
+            os.truncate(path, 1000)
+            raise OSError(errno.ENOSPC, "No space left on device")
+    module.np.savez = savez
 
 context = RunContext(checkpoints, on_epoch=on_epoch)
 warm = train_warmup(data, backbone, WarmupConfig(epochs=1, learning_rate=1e-2, **common), context)
@@ -136,11 +146,14 @@ def test_a_killed_training_ends_bit_for_bit_as_the_uninterrupted_one(
         (1, "within an epoch"),  # while fewer blocks are free
         (2, "within a checkpoint"),
         (3, "between epochs"),  # before the pictures grow
+        (4, "a full disk"),
         (5, "within an epoch"),
     ]
     for dies_after, moment in moments:
         killed = run(tmp_path, "killed", dies_after, moment)
-        assert killed.returncode == -9, f"{moment} {dies_after}: {killed.stderr[-2000:]}"
+        full = moment == "a full disk"
+        assert killed.returncode == (1 if full else -9), f"{moment}: {killed.stderr[-2000:]}"
+        assert ("DiskFullError: the checkpoint of epoch 5" in killed.stderr) is full
     resumed = run(tmp_path, "killed", -1, "never")
     assert resumed.returncode == 0, resumed.stderr[-3000:]
     mine, theirs = (json.loads(x.stdout.splitlines()[-1]) for x in (resumed, whole))
