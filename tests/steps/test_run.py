@@ -1,5 +1,6 @@
 """What a step knows of its run."""
 
+import contextlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,6 +51,35 @@ def test_a_stack_without_mlflow_is_told_what_it_lacks(
         _run.mlflow_run(),
     ):
         pass
+
+
+def test_a_phase_reports_epochs_and_devices_and_says_how_to_move_its_checkpoints(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told: list[object] = []
+
+    class Watched:
+        def __call__(self, record: object) -> None:
+            told.append(record)
+
+        def on_devices(self, facts: object) -> None:
+            told.append(facts)
+
+    monkeypatch.setenv(_run.CHECKPOINTS_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(
+        _run, "watched_training", lambda phase: contextlib.nullcontext(Watched()) if phase else None
+    )
+    monkeypatch.setattr(_run.tracking, "active_run_id", lambda: "r")
+    step_run = SimpleNamespace(config=SimpleNamespace(enable_cache=True))
+    monkeypatch.setattr(_run, "get_step_context", lambda: SimpleNamespace(step_run=step_run))
+    with _run.run_context("warmup") as context:
+        assert context.on_devices is not None
+        assert context.on_epoch is not None
+        context.on_devices("facts")  # type: ignore[arg-type]
+        context.on_epoch("epoch")  # type: ignore[arg-type]
+    assert told == ["facts", "epoch"]
+    assert str(tmp_path) in context.elsewhere
+    assert _run.CHECKPOINTS_VARIABLE in context.elsewhere
 
 
 def test_what_members_of_an_ensemble_share_is_configured_once(

@@ -13,6 +13,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UN
 from skin_lesion import tracking
 from skin_lesion.live import watch, watched_training
 from skin_lesion.live.outbox import UndeliveredError
+from skin_lesion.modeling.devices import DeviceFacts
 from skin_lesion.modeling.history import EpochRecord
 from skin_lesion.settings import WatchConfig
 
@@ -126,6 +127,50 @@ def test_a_server_that_is_away_for_a_moment_costs_nothing(
         away.clear()
         on_epoch(record(6))
     assert steps(client, run_id) == list(range(7))
+
+
+FACTS = DeviceFacts(
+    backend="tensorflow", platform="gpu", name="H100", count=2, processes=1,
+    precision="mixed_bfloat16", xla=False,
+)  # fmt: skip
+
+
+def test_what_a_phase_is_trained_on_is_in_its_run_before_an_epoch_is(
+    client: mlflow.MlflowClient, run_id: str
+) -> None:
+    with watched_training("finetune", QUICK) as watched:
+        watched.on_devices(FACTS)
+        wait_for(lambda: "finetune.device.xla" in client.get_run(run_id).data.tags)
+        assert curves(client, run_id) == []
+        # Resumed on another machine.
+        watched.on_devices(FACTS.model_copy(update={"name": "A100", "count": 1}))
+        watched(record(0))
+    tags = client.get_run(run_id).data.tags
+    assert tags["finetune.device.name"] == "A100"
+    assert tags["finetune.device.count"] == "1"
+    assert tags["finetune.device.precision"] == "mixed_bfloat16"
+    assert steps(client, run_id) == [0]
+
+
+def test_a_server_that_is_away_when_the_devices_are_told_costs_neither_them_nor_epochs(
+    client: mlflow.MlflowClient, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failures = mlflow.MlflowClient.log_batch, []
+
+    def flaky(*args: object, **kwargs: object) -> object:
+        if len(failures) < 3:
+            failures.append(args)
+            raise ConnectionError("no route to host")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "log_batch", flaky)
+    with watched_training("warmup", QUICK) as watched:
+        watched.on_devices(FACTS)
+        for epoch in range(3):
+            watched(record(epoch))
+    assert len(failures) == 3
+    assert client.get_run(run_id).data.tags["warmup.device.name"] == "H100"
+    assert steps(client, run_id) == [0, 1, 2]
 
 
 def test_an_answer_that_was_lost_logs_nothing_twice(

@@ -1,5 +1,6 @@
 """A trial trains as a pipeline does, goes on from its checkpoints, and leaves none behind."""
 
+import errno
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,13 +14,17 @@ import pytest
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.split_table import SplitTable
 from skin_lesion.labels import LABELS
-from skin_lesion.settings import BackboneConfig, FinetuneConfig, WarmupConfig
+from skin_lesion.modeling import checkpoints, learner
+from skin_lesion.modeling.train import DiskFullError
+from skin_lesion.settings import BackboneConfig, FinetuneConfig, TuneConfig, WarmupConfig
 from skin_lesion.tuning.attempts import Attempt, BrokenTrialError, PrunedError, RefusedError
 from skin_lesion.tuning.data import LearningData
 from skin_lesion.tuning.objective import TrainingObjective
 from skin_lesion.tuning.outcomes import Outcome, TrialRow
 from skin_lesion.tuning.recipe import Recipe
+from skin_lesion.tuning.search import Search
 from skin_lesion.tuning.space import check_space
+from skin_lesion.tuning.study import Study
 
 RATE = "finetune_train.learning_rate"
 BASE = Recipe(
@@ -157,3 +162,65 @@ def test_a_loss_that_is_no_number_ends_the_trial_alone(
     values = {RATE: 1e38, "finetune_train.gradient_clip_norm": None}
     with pytest.raises(BrokenTrialError, match="lower learning_rate"):
         trials(attempt(Desk(), **values))
+
+
+def trial_runs(number: int = 0) -> list[Any]:
+    return mlflow.search_runs(
+        search_all_experiments=True,
+        filter_string=f"tags.trial = '{number}'",
+        output_format="list",
+    )
+
+
+@pytest.mark.slow
+def test_the_run_of_a_trial_has_epochs_memory_and_devices_also_where_it_was_pruned(
+    data: LearningData, study_run: str, tmp_path: Path
+) -> None:
+    trials = objective(data, tmp_path / "s")
+    trials(attempt(Desk()))
+    with pytest.raises(PrunedError):
+        trials(attempt(Desk((1, PrunedError("stop"))), number=1, **{RATE: 1e-3}))
+    client = mlflow.MlflowClient()
+    for number, epochs in ((0, [0, 1, 2]), (1, [0, 1])):
+        (run,) = trial_runs(number)
+        points = client.get_metric_history(run.info.run_id, "val_macro_f1")
+        assert [point.step for point in points] == epochs
+        memory = client.get_metric_history(run.info.run_id, "memory/host_gib")
+        # The second trial took the first phase from the first one.
+        assert [point.step for point in memory] == (epochs if number == 0 else [1])
+        tags = run.data.tags
+        assert {tags[f"{phase}.device.platform"] for phase in ("warmup", "finetune")} == {"cpu"}
+
+
+def test_a_trial_that_needs_too_much_memory_is_broken_and_says_why(
+    data: LearningData, study_run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 64. TiB")
+
+    monkeypatch.setattr(learner.Learner, "train", exhausted)
+    with pytest.raises(BrokenTrialError, match=r"64\. TiB.*set batch_size to 8 and accum"):
+        objective(data, tmp_path / "s")(attempt(Desk()))
+
+
+def test_a_full_disk_ends_the_study_and_the_trial_is_taken_up_again(
+    data: LearningData, study_run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    trials = objective(data, tmp_path / "s" / "study")
+    search = Search(trials.space, TuneConfig())
+    with (
+        monkeypatch.context() as patch,
+        Study.open(tmp_path / "s" / "study", {}, search) as study,
+    ):
+        patch.setattr(checkpoints.np, "savez", full)
+        for _ in range(TuneConfig().attempts + 1):
+            with pytest.raises(
+                DiskFullError, match=r"--folder; no epoch of the phase was finished"
+            ):
+                study.run(trials, 1)
+        outcomes = [row.outcome for row in study.rows()]
+    assert set(outcomes) == {Outcome.SET_DOWN, Outcome.WAITING}
+    assert not [name for name in files(tmp_path / "s") if "partial" in name]

@@ -4,6 +4,8 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,35 +19,53 @@ RunPrograms = Callable[..., list[str]]
 
 
 @pytest.fixture(scope="session")
-def run_programs() -> RunPrograms:
+def run_programs(tmp_path_factory: pytest.TempPathFactory) -> RunPrograms:
     """Run a program once for each environment, all at a time, and give what each printed.
 
     The programs end with the test, whatever happens.
     """
 
     def run(
-        arguments: Sequence[str], *environments: dict[str, str], timeout: int = 400
+        arguments: Sequence[str], *environments: dict[str, str], timeout: int = 800
     ) -> list[str]:
         base = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+        # Files, not pipes: a program whose pipe nobody reads yet would stop, and the others with it.
+        folder = Path(tempfile.mkdtemp(dir=tmp_path_factory.getbasetemp(), prefix="programs-"))
+        files = [
+            [(folder / f"{number}.{kind}").open("w+") for kind in ("out", "err")]
+            for number in range(len(environments))
+        ]
         programs = [
             subprocess.Popen(
                 [sys.executable, *arguments],
                 env=base | environment,
                 cwd=ROOT,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
+                stdout=out,
+                stderr=err,
             )
-            for environment in environments
+            for environment, (out, err) in zip(environments, files, strict=True)
         ]
+        until = time.monotonic() + timeout
         try:
-            outputs = [program.communicate(timeout=timeout) for program in programs]
+            # One that fails leaves the others waiting for it.
+            while any(program.poll() is None for program in programs):
+                failed = any(program.returncode for program in programs)
+                if failed or time.monotonic() > until:
+                    break
+                time.sleep(0.1)
         finally:
             for program in programs:
                 program.kill()
-        for program, (_, errors) in zip(programs, outputs, strict=True):
-            assert program.returncode == 0, errors[-3000:]
-        return [output for output, _ in outputs]
+        codes = [program.wait() for program in programs]
+        told = []
+        for pair in files:
+            for file in pair:
+                file.seek(0)
+            told.append([file.read() for file in pair])
+            for file in pair:
+                file.close()
+        assert codes == [0] * len(codes), "\n".join(errors[-3000:] for _, errors in told)
+        return [output for output, _ in told]
 
     return run
 
