@@ -2,6 +2,7 @@
 
     KERAS_BACKEND=jax python benchmarks/gpu.py            # measures and projects
     KERAS_BACKEND=jax python benchmarks/gpu.py --whole    # also trains all 30 + 40 epochs
+    KERAS_BACKEND=jax python benchmarks/gpu.py --scratch ham10000.zip   # and a network from scratch
 
 Images a second of EfficientNetB4 at 380 x 380 in bfloat16, by the library's own training loop and
 loader, with a frozen backbone and with all of it free. How much of the card's matrix units that
@@ -11,7 +12,7 @@ measured in the same run. The pictures are random numbers, and so are the weight
 how long it takes.
 
 Needs keras, jax, numpy, pandas, scikit-learn, Pillow, h5py and pydantic; no TensorFlow, MLflow or
-ZenML. On a CPU the result is only written where `--result` says.
+ZenML; `--scratch` wants scipy, tqdm and sqlalchemy too (see `scratch.py`). On a CPU the result is only written where `--result` says.
 """
 
 import argparse
@@ -236,6 +237,15 @@ def main() -> int:
             "measured_images": options.whole,
             "measured_epochs": [warmup.epochs, finetune.epochs],
         }
+    if options.scratch is not None:
+        from scratch import Scratch, train_from_scratch
+
+        result["from_scratch"] = train_from_scratch(
+            Scratch(
+                options.scratch, options.scratch_backbone, options.feature_layer,
+                tuple(options.scratch_size), options.scratch_epochs, shared,
+            )
+        )  # fmt: skip
     text = json.dumps(result, indent=2)
     print(text)
     target = options.result or (RESULT if device.platform != "cpu" else None)
@@ -292,6 +302,13 @@ def _options() -> argparse.Namespace:
         "--epochs", type=int, nargs=2, default=(WARMUP_EPOCHS, FINETUNE_EPOCHS), metavar=("A", "B"),
         help="of the phases with --whole",
     )  # fmt: skip
+    parser.add_argument(
+        "--scratch", type=Path, metavar="PATH",
+        help="train a network from random weights on these images: folder or zip, Kaggle layout",
+    )  # fmt: skip
+    parser.add_argument("--scratch-backbone", default="efficientnet_b0")
+    parser.add_argument("--scratch-size", type=int, nargs=2, default=(168, 224), metavar=("H", "W"))
+    parser.add_argument("--scratch-epochs", type=int, default=100)
     parser.add_argument("--result", type=Path, help=f"where to write it; else {RESULT.name}")
     options = parser.parse_args()
     options.size = tuple(options.size)
@@ -299,6 +316,10 @@ def _options() -> argparse.Namespace:
         options.whole = options.whole or [TRAINING_IMAGES, VALIDATION_IMAGES]
         if len(options.whole) != 2:
             parser.error(f"--whole takes no number or two, not {len(options.whole)}")
+    if options.scratch is not None and not options.scratch.exists():
+        parser.error(f"--scratch {options.scratch} does not exist; name a folder or zip of images")
+    if options.scratch_epochs < 2:
+        parser.error(f"--scratch-epochs is {options.scratch_epochs}; expected at least 2")
     options.network = BackboneConfig(
         name=options.backbone, weights="none", feature_layer=options.feature_layer
     )

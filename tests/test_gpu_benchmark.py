@@ -9,13 +9,18 @@ from types import ModuleType
 
 import pytest
 
+from skin_lesion.data.synthetic import synthetic_metadata, write_synthetic
+from skin_lesion.ledger import URL_VARIABLE, LookLedger
+from skin_lesion.settings import SyntheticConfig
+
 # What it must do without; the names of those it may use are in its docstring.
 PROGRAM = """
 import runpy, sys
 
+SCRATCH = {"sqlalchemy"} if "--scratch" in sys.argv else set()
 ABSENT = {"tensorflow", "zenml", "mlflow", "streamlit", "great_expectations", "openvino",
           "matplotlib", "torch", "sqlalchemy", "requests", "yaml", "pyarrow", "skimage", "optuna",
-          "ray", "pydicom", "imagehash", "psycopg", "s3fs", "psutil"}
+          "ray", "pydicom", "imagehash", "psycopg", "s3fs", "psutil"} - SCRATCH
 
 class Absent:
     def find_spec(self, name, path=None, target=None):
@@ -74,6 +79,28 @@ def test_every_figure_comes_out_with_neither_tensorflow_nor_mlflow_nor_zenml(
     assert result["seed_recipe"]["measured_epochs"] == [1, 2]
     # A CPU's figures never pass for those of an accelerator.
     assert (kept.read_bytes() if kept.exists() else None) == before
+
+
+@pytest.mark.slow
+def test_a_network_from_scratch_is_judged_on_lesions_that_it_never_saw_and_the_look_is_noted(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = SyntheticConfig(lesions_per_class=15, max_images_per_lesion=1, height=100, width=100)
+    archive, target = tmp_path / "drawn.zip", tmp_path / "gpu.json"
+    write_synthetic(archive, synthetic_metadata(drawn, 3), drawn, 3, workers=1)
+    monkeypatch.setenv(URL_VARIABLE, f"sqlite:///{tmp_path / 'looks.db'}")
+    finished = run(
+        root, *TINY, "--scratch", str(archive), "--scratch-backbone", "mobilenet",
+        "--scratch-size", "32", "32", "--scratch-epochs", "2", "--result", str(target),
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    found = json.loads(target.read_text())["from_scratch"]
+    assert found["lesions_crossing"] == 0
+    assert found["test"]["n_images"] == found["images"]["test"] > 0
+    assert found["test"]["intervals"]["accuracy"]["ci_low"] <= found["test"]["accuracy"]
+    (row,) = LookLedger.open(f"sqlite:///{tmp_path / 'looks.db'}", create=False).rows()
+    assert (row.tool, row.images) == ("benchmarks/gpu.py", found["images"]["test"])
+    assert found["ledger"]["row"] == row.id == 1
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ MAY_LOOK = {
     "skin_lesion/registry/comparing.py": "two registered versions",
     "skin_lesion/registry/verification.py": "a registered version against its record",
     "benchmarks/precision.py": "what bfloat16 changes of a registered version",
+    "benchmarks/scratch.py": "figures of a finished network, trained from scratch",
     "benchmarks/recording.py": "standard errors of a finished run",
 }
 # Whoever reads answers to test pictures that a look recorded.
