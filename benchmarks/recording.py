@@ -25,6 +25,9 @@ COMPARED = (
     "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "melanoma_auc",
 )  # fmt: skip
 RESAMPLES = 500
+TRAINING, ENSEMBLE = "training_pipeline", "ensemble_pipeline"
+# Parameters that only the ensemble's pipeline has.
+_OF_ENSEMBLES = frozenset({"ensemble", "warmup", "finetune"})
 OF_LESIONS = ("balanced_accuracy", "macro_f1", "melanoma_auc", "malignant_auc")
 
 
@@ -91,6 +94,7 @@ class Recorded(BaseModel):
         dirty: Whether files differed from that commit; None where the run did not note it.
         comparison: The run beside a baseline; None where it was not compared.
         evidence: What `evidence_of` picks from the report; None in a run recorded before it was.
+        pipeline: Which one ran; of a run recorded before it was noted, that of a single training.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -103,10 +107,14 @@ class Recorded(BaseModel):
     dirty: bool | None = None
     comparison: Comparison | None = None
     evidence: dict[str, Estimate] | None = None
+    pipeline: str = TRAINING
 
     @property
     def command(self) -> str:
         """What repeats the run."""
+        if self.pipeline == ENSEMBLE:
+            run = "zenml pipeline run pipelines.ensemble.ensemble_pipeline"
+            return f"HAM10000_PATH=... {run} -c {self.config}"
         return f"make train HAM10000_PATH=... CONFIG={self.config}"
 
 
@@ -122,16 +130,19 @@ def record(config: str, run_name: str | None, baseline: Path | None = None) -> R
         ValueError: What would be recorded is not true of the run: it is not one of this
             configuration on real images, or other code trained it.
     """
-    run = find_run(run_name)
     asked = yaml.safe_load((ROOT / config).read_text(encoding="utf-8"))
+    ensemble = not _OF_ENSEMBLES.isdisjoint(asked.get("parameters", {}))
+    pipeline = ENSEMBLE if ensemble else TRAINING
+    run = find_run(run_name, pipeline)
     used = {name: step.config.parameters for name, step in run.steps.items()}
     if not states(asked.get("parameters", {}), run.config.parameters) or not all(
-        states(step.get("parameters", {}), used[name])
+        states(step.get("parameters", {}), used.get(name, {}))
         for name, step in asked.get("steps", {}).items()
     ):
         raise ValueError(f"Run {run.name} did not run {config}: its parameters are others")
     minutes = minutes_of_work(run)
-    refuse_other_code(run.name, output(run, "finetune_train", "bundle").contract.code_version)
+    bundle = output(run, "ensemble" if ensemble else "finetune_train", "bundle")
+    refuse_other_code(run.name, bundle.contract.code_version)
     report: EvaluationReport = output(run, "evaluate", "evaluation")
     if report.summary.synthetic_only:
         raise ValueError(f"Run {run.name} saw synthetic images only; record one on real images")
@@ -150,6 +161,7 @@ def record(config: str, run_name: str | None, baseline: Path | None = None) -> R
         report=report.summary.model_dump(mode="json", exclude={"evidence"}),
         comparison=comparison,
         evidence=evidence_of(report.summary),
+        pipeline=pipeline,
     )
 
 
@@ -169,19 +181,28 @@ def _look(report: "EvaluationReport", run: str) -> None:
     )
 
 
-def find_run(name: str | None) -> "PipelineRunResponse":
-    """The run of this name or id; the last training run that finished where it is None."""
+def find_run(name: str | None, pipeline: str = TRAINING) -> "PipelineRunResponse":
+    """The run of this name or id; the last one of the pipeline that finished where it is None.
+
+    Raises:
+        ValueError: It is of another pipeline, or none has finished.
+    """
     from zenml.client import Client
     from zenml.enums import ExecutionStatus
 
     if name is not None:
-        return Client().get_pipeline_run(name)
+        run = Client().get_pipeline_run(name)
+        if run.pipeline.name != pipeline:
+            raise ValueError(f"Run {run.name} is one of {run.pipeline.name}, and not of {pipeline}")
+        return run
     last = Client().list_pipeline_runs(
-        pipeline="training_pipeline",
+        pipeline=pipeline,
         status=ExecutionStatus.COMPLETED,
         sort_by="desc:created",
         size=1,
     )
+    if not last.items:
+        raise ValueError(f"no run of {pipeline} has finished yet")
     return Client().get_pipeline_run(last.items[0].id)
 
 
@@ -209,8 +230,12 @@ def minutes_of_work(run: "PipelineRunResponse") -> float:
         if worked.start_time is None or worked.end_time is None:
             raise ValueError(f"Run {run.name} has not finished: {name} has no end")
         seconds[name] = (worked.end_time - worked.start_time).total_seconds()
-    phases = (("warmup_train", "warmup_history"), ("finetune_train", "finetune_history"))
-    histories = {step: output(run, step, name) for step, name in phases}
+    histories = {
+        step: output(run, step, name)
+        for step, made in run.steps.items()
+        for name in ("warmup_history", "finetune_history")
+        if name in made.outputs  # of a training, or of every member of an ensemble
+    }
     return sum(whole_seconds(seconds, histories).values()) / 60
 
 

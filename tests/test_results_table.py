@@ -182,6 +182,15 @@ def test_a_resumed_phase_counts_as_long_as_all_of_its_epochs(recording: ModuleTy
     assert recording.whole_seconds(took, histories) == took | {"finetune_train": 60.0}
 
 
+def test_the_command_that_repeats_a_run_is_that_of_its_pipeline(recording: ModuleType) -> None:
+    facts: dict[str, Any] = {
+        "config": "c.yaml", "commit": "abc", "machine": "m", "minutes": 1.0, "report": {},
+    }  # fmt: skip
+    assert recording.Recorded(**facts).command == "make train HAM10000_PATH=... CONFIG=c.yaml"
+    ensemble = recording.Recorded(**facts, pipeline="ensemble_pipeline")
+    assert ensemble.command.endswith("pipelines.ensemble.ensemble_pipeline -c c.yaml")
+
+
 def test_the_evidence_is_that_of_the_report(recording: ModuleType) -> None:
     known = summary()
     found = recording.evidence_of(known)
