@@ -34,6 +34,8 @@ def ensemble_pipeline(
     ensemble: EnsembleConfig = EnsembleConfig(),
     warmup: WarmupConfig = WarmupConfig(),
     finetune: FinetuneConfig = FinetuneConfig(),
+    known_source: str | None = None,
+    known_weights: str | None = None,
 ) -> None:
     """Train the members of an ensemble, evaluate them as one model, and register it.
 
@@ -45,18 +47,20 @@ def ensemble_pipeline(
         ensemble: How many members.
         warmup: First phase of every member.
         finetune: Second phase of every member.
+        known_source: As of the training pipeline, for a re-run; no configuration sets it.
+        known_weights: Likewise.
     """
     # As in `pipelines.training`: what files hold goes into the cache keys of the steps that read them.
     manifest, images = ingest(
         source=source,
         image_size=image_size,
         seed=seed,
-        source_fingerprint=source_fingerprint(source, seed),
+        source_fingerprint=known_source or source_fingerprint(source, seed),
     )
     validation = validate(manifest, images)
     table, _ = split(manifest, images, seed, after=validation)
     plan, _ = augment(images, table, seed)
-    start = weights_fingerprint(backbone)
+    start = known_weights or weights_fingerprint(backbone)
     folds, members, histories = [], [], []
     for fold in range(1, ensemble.folds + 1):
         part, varied = cut_fold(

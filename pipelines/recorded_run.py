@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from zenml.client import Client
 from zenml.io import fileio
 
+from pipelines.ensemble import ensemble_pipeline
 from pipelines.overrides import checked
-from pipelines.rerun_plan import Wiring
-from pipelines.results import PIPELINE
+from pipelines.rerun_plan import Wiring, base_name
+from pipelines.results import ENSEMBLES, PIPELINE
 from pipelines.training import training_pipeline
+from steps._run import of_fold
 
 if TYPE_CHECKING:
     from zenml.models import ArtifactVersionResponse, PipelineRunResponse
     from zenml.pipelines.pipeline_definition import Pipeline
 
-# Parameter of the pipeline -> the step whose files it vouches for, and what it is called there.
-FINGERPRINTS = {
-    "known_source": ("ingest", "source_fingerprint"),
-    "known_weights": ("warmup_train", "weights_fingerprint"),
-}
+# Pipelines whose steps can be run again, by name.
+PIPELINES = {PIPELINE: training_pipeline, ENSEMBLES: ensemble_pipeline}
+# Parameter of a pipeline -> what it is called in the steps whose files it vouches for.
+FINGERPRINTS = {"known_source": "source_fingerprint", "known_weights": "weights_fingerprint"}
+# Parameter of the ensemble's pipeline -> the step of every fold that it is the `config` of.
+OF_MEMBERS = {"ensemble": "ensemble", "warmup": "warmup_train", "finetune": "finetune_train"}
 # Where and how a run or a step executes. Values are read apart, and the cache is the plan's affair.
 _OF_RUNS = ("settings", "environment", "secrets", "retry")
 _OF_STEPS = (*_OF_RUNS, "step_operator")
@@ -30,7 +33,7 @@ _NAMED = 4  # runs in a message
 
 
 def find_run(name: str | None) -> "PipelineRunResponse":
-    """A run of the training pipeline.
+    """A run of the training pipeline, or of that of an ensemble.
 
     Args:
         name: Name, id, or a prefix of either that no other run shares; None takes the last one.
@@ -40,13 +43,19 @@ def find_run(name: str | None) -> "PipelineRunResponse":
     """
     client = Client()
     if name is None:
-        last = client.list_pipeline_runs(pipeline=PIPELINE, sort_by="desc:created", size=1)
-        if not last.items:
+        last = [
+            run
+            for pipeline in PIPELINES
+            for run in client.list_pipeline_runs(
+                pipeline=pipeline, sort_by="desc:created", size=1
+            ).items
+        ]
+        if not last:
             raise LookupError(
                 "there is no training run yet; start one with "
                 "`zenml pipeline run pipelines.training.training_pipeline -c configs/demo.yaml`"
             )
-        return client.get_pipeline_run(last.items[0].id)
+        return client.get_pipeline_run(max(last, key=lambda run: run.created).id)
     filters: tuple[dict[str, Any], ...] = (
         {"name": f"equals:{name}"},
         {"name": f"startswith:{name}"},
@@ -54,8 +63,9 @@ def find_run(name: str | None) -> "PipelineRunResponse":
     )
     found = {
         run.id: run
+        for pipeline in PIPELINES
         for asked in filters
-        for run in client.list_pipeline_runs(pipeline=PIPELINE, sort_by="desc:created", **asked)
+        for run in client.list_pipeline_runs(pipeline=pipeline, sort_by="desc:created", **asked)
         # The database takes `_` and `%` for any character.
         if run.name.startswith(name) or str(run.id).startswith(name)
     }
@@ -96,6 +106,16 @@ class RecordedRun:
 
     run: "PipelineRunResponse"
 
+    @property
+    def definition(self) -> "Pipeline":
+        """The pipeline that it is a run of, as the code of today has it."""
+        return PIPELINES[self.run.pipeline.name]
+
+    @property
+    def parameter_kinds(self) -> dict[str, Any]:
+        """Parameters of its pipeline that a person sets, with their types."""
+        return parameter_kinds(self.definition)
+
     @cached_property
     def values(self) -> Values:
         """What the run was configured with, as the settings of today understand it.
@@ -105,7 +125,7 @@ class RecordedRun:
         """
         parameters = {
             name: checked(name, kind, self._recorded_parameter(name))
-            for name, kind in parameter_kinds().items()
+            for name, kind in self.parameter_kinds.items()
         }
         configs = {
             name: checked(name, kind, self._recorded_values(name).get("config", {}))
@@ -122,8 +142,15 @@ class RecordedRun:
     def fingerprints(self) -> Mapping[str, str | None]:
         """What the run knew its source and its first weights by."""
         return {
-            name: self._recorded_values(step).get(parameter)
-            for name, (step, parameter) in FINGERPRINTS.items()
+            name: next(
+                (
+                    values[parameter]
+                    for step in self._snapshot_steps
+                    if parameter in (values := self._recorded_values(step))
+                ),
+                None,
+            )
+            for name, parameter in FINGERPRINTS.items()
         }
 
     @property
@@ -143,11 +170,13 @@ class RecordedRun:
         )
 
     def readers(self, parameter: str) -> tuple[str, ...]:
-        """Steps that a parameter of the pipeline is handed to."""
+        """Steps that a parameter of the pipeline is handed to, under its own name or as `config`."""
+        of_members = OF_MEMBERS.get(parameter)
         return tuple(
             name
             for name, invocation in self.pipeline.invocations.items()
             if parameter in invocation.parameters
+            or ("config" in invocation.parameters and base_name(name) == of_members)
         )
 
     def check_artifacts(self, running: Collection[str]) -> None:
@@ -192,13 +221,15 @@ class RecordedRun:
 
     def _recorded_parameter(self, name: str) -> Any:
         """From a step that got it, since there it stands with every default of that day."""
+        if name in OF_MEMBERS:
+            return self._recorded_values(of_fold(OF_MEMBERS[name], 1)).get("config", {})
         for step in self._snapshot_steps:
             if name in (values := self._recorded_values(step)):
                 return values[name]
         return (self.run.config.parameters or {}).get(name)
 
     def _prepared(self, parameters: Mapping[str, Any]) -> "Pipeline":
-        pipeline = training_pipeline.copy()
+        pipeline = self.definition.copy()
         # Any text will do for a fingerprint: without one the source would be looked at.
         known = {name: value or "unknown" for name, value in self.fingerprints.items()}
         pipeline.prepare(**parameters, **known)
@@ -215,17 +246,18 @@ class RecordedRun:
         return self.run.steps[step].regular_outputs.get(output)
 
 
-def parameter_kinds() -> dict[str, Any]:
-    """Parameters of the pipeline that a person sets, with their types."""
-    hints = get_type_hints(training_pipeline.entrypoint)
-    names = signature(training_pipeline.entrypoint).parameters
+def parameter_kinds(pipeline: "Pipeline" = training_pipeline) -> dict[str, Any]:
+    """Parameters of a pipeline that a person sets, with their types."""
+    hints = get_type_hints(pipeline.entrypoint)
+    names = signature(pipeline.entrypoint).parameters
     return {name: hints[name] for name in names if name not in FINGERPRINTS}
 
 
 def config_kinds(pipeline: "Pipeline") -> dict[str, Any]:
-    """Steps that have a `config`, with its type."""
+    """Steps that have a `config` of their own, with its type: none that the pipeline hands to them."""
     hints = {
         name: get_type_hints(invocation.step.entrypoint)
         for name, invocation in pipeline.invocations.items()
+        if "config" not in invocation.parameters
     }
     return {name: found["config"] for name, found in hints.items() if "config" in found}

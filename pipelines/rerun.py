@@ -21,14 +21,21 @@ from zenml.enums import ExecutionStatus
 from pipelines.overrides import Override, differences, override, parse_overrides, unknown
 from pipelines.recorded_run import (
     FINGERPRINTS,
+    OF_MEMBERS,
     RecordedRun,
     Values,
     config_kinds,
     find_run,
-    parameter_kinds,
 )
-from pipelines.rerun_plan import Action, PlannedStep, Wish, plan_steps, running_steps, table
-from pipelines.training import training_pipeline
+from pipelines.rerun_plan import (
+    Action,
+    PlannedStep,
+    Wish,
+    base_name,
+    plan_steps,
+    running_steps,
+    table,
+)
 from skin_lesion.data.ingest import check_image_size
 from skin_lesion.data.sources import source_fingerprint
 from skin_lesion.modeling.backbones import locate_weights, spec_of, weights_fingerprint
@@ -36,6 +43,7 @@ from steps._run import checkpoint_root
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
+    from zenml.pipelines.pipeline_definition import Pipeline
 
 
 @dataclass(frozen=True)
@@ -63,12 +71,14 @@ class Rerun:
 
     Attributes:
         run: The earlier run.
+        pipeline: That it is a run of.
         rows: What becomes of every step.
         parameters: Of the pipeline.
         options: Of the run: `steps` and what else ZenML's `with_options` takes.
     """
 
     run: "PipelineRunResponse"
+    pipeline: "Pipeline"
     rows: tuple[PlannedStep, ...]
     parameters: Mapping[str, Any]
     options: Mapping[str, Any]
@@ -102,7 +112,7 @@ def prepare_rerun(request: RerunRequest) -> Rerun:
     wiring = recorded.wiring
     if request.step not in wiring.upstream:
         raise unknown("step", request.step, wiring.upstream)
-    overrides = parse_overrides(request.settings, wiring.upstream, parameter_kinds())
+    overrides = parse_overrides(request.settings, wiring.upstream, recorded.parameter_kinds)
     running = running_steps(request.step, wiring)
     for change in overrides:
         _refuse_if_reused(change, running, recorded, request.step)
@@ -121,7 +131,9 @@ def prepare_rerun(request: RerunRequest) -> Rerun:
         for row in rows
     }
     parameters = {**values.parameters, **known}
-    return Rerun(run, rows, parameters, {**recorded.circumstances(), "steps": steps})
+    return Rerun(
+        run, recorded.definition, rows, parameters, {**recorded.circumstances(), "steps": steps}
+    )
 
 
 def start_rerun(rerun: Rerun) -> str:
@@ -131,7 +143,7 @@ def start_rerun(rerun: Rerun) -> str:
         RuntimeError: Another re-run is at work on this machine.
     """
     with _alone():
-        pipeline = training_pipeline.with_options(**rerun.options)
+        pipeline = rerun.pipeline.with_options(**rerun.options)
         started = pipeline.replay(
             pipeline_run=rerun.run.id,
             skip=list(rerun.steps(Action.REUSED)),
@@ -169,6 +181,12 @@ def _refuse_if_reused(
     """A value that a reused step has read already cannot be another one."""
     readers = recorded.readers(change.owner) or (change.owner,)
     reused = [step for step in readers if step not in running]
+    if reused and change.owner in OF_MEMBERS:
+        raise ValueError(
+            f"--set {change.text}: all members of an ensemble share it, and re-running {named} does "
+            f"not execute {', '.join(reused)} again; start a new run with `zenml pipeline run`, in "
+            "which whatever does not depend on it comes from the cache"
+        )
     if reused:
         read_by = f"{', '.join(reused)} of that run ha{'s' if len(reused) == 1 else 've'} used it"
         raise ValueError(
@@ -181,18 +199,28 @@ def _overridden(recorded: RecordedRun, overrides: Sequence[Override]) -> Values:
     def changed(owner: str, kind: Any, value: Any) -> Any:
         return override(kind, value, [change for change in overrides if change.owner == owner])
 
-    kinds = config_kinds(recorded.pipeline)
+    kinds, parameters = config_kinds(recorded.pipeline), recorded.parameter_kinds
+    shared = {step: parameter for parameter, step in OF_MEMBERS.items() if parameter in parameters}
     for change in overrides:
-        if change.owner not in {*kinds, *parameter_kinds()}:
+        if change.owner != base_name(change.owner) and base_name(change.owner) in shared:
+            raise LookupError(
+                f"--set {change.text}: members of an ensemble are trained with one configuration; "
+                f"name it by {shared[base_name(change.owner)]!r} instead of {change.owner!r}"
+            )
+        if change.owner not in {*kinds, *parameters}:
             raise LookupError(f"--set {change.text}: {change.owner} has nothing to be set")
     before = recorded.values
-    return Values(
-        {
-            name: changed(name, kind, before.parameters[name])
-            for name, kind in parameter_kinds().items()
-        },
+    values = Values(
+        {name: changed(name, kind, before.parameters[name]) for name, kind in parameters.items()},
         {name: changed(name, kind, before.configs[name]) for name, kind in kinds.items()},
     )
+    folds = [found.parameters.get("ensemble") for found in (before, values)]
+    if folds[0] != folds[1]:
+        raise ValueError(
+            f"ensemble is {folds[1]} and was {folds[0]} in run {recorded.run.name}: with another "
+            "number of members the steps are others; start a new run with `zenml pipeline run`"
+        )
+    return values
 
 
 def _fingerprints(
@@ -208,12 +236,20 @@ def _fingerprints(
         known["known_source"] = source_fingerprint(
             values.parameters["source"], values.parameters["seed"]
         )
-    if "warmup_train" in running:
+    starting = recorded.readers(FINGERPRINTS["known_weights"])
+    if not set(starting).isdisjoint(running):
         backbone = values.parameters["backbone"]
         spec_of(backbone.name)
         if backbone.weights == "path":
             locate_weights(backbone)
         known["known_weights"] = weights_fingerprint(backbone)
+        kept = [step for step in starting if step not in running]
+        if kept and known["known_weights"] != recorded.fingerprints["known_weights"]:
+            raise ValueError(
+                f"the weights that training starts from changed since run {recorded.run.name}, and "
+                f"{', '.join(kept)} would be reused: members of an ensemble start from the same "
+                "weights. Put the file back, or start a new run with `zenml pipeline run`"
+            )
     return known
 
 
@@ -228,10 +264,11 @@ def _notes(
         changes = differences(recorded.values.parameters[name], value, name)
         for step in recorded.readers(name) if changes else ():
             notes[step] += changes
-    for name, (step, parameter) in FINGERPRINTS.items():
-        # Where a value was changed, that is why.
-        if known[name] != recorded.fingerprints[name] and not notes[step]:
-            notes[step].append(f"its {parameter.removesuffix('_fingerprint')} changed since")
+    for name, parameter in FINGERPRINTS.items():
+        for step in recorded.readers(parameter):
+            # Where a value was changed, that is why.
+            if known[name] != recorded.fingerprints[name] and not notes[step]:
+                notes[step].append(f"its {parameter.removesuffix('_fingerprint')} changed since")
     return notes
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-# Steps that leave checkpoints.
+# Steps that leave checkpoints; of an ensemble there is one of each for every fold.
 TRAINING = frozenset({"warmup_train", "finetune_train"})
 _WIDTH = 100
 _UNLESS_CACHED = (
@@ -115,6 +115,11 @@ def table(rows: Sequence[PlannedStep]) -> str:
     return "\n".join(lines)
 
 
+def base_name(step: str) -> str:
+    """What a step does, whichever member of an ensemble it does it for."""
+    return step.partition("_fold_")[0]
+
+
 def _planned(name: str, wish: Wish, wiring: Wiring, running: Collection[str]) -> PlannedStep:
     above = [step for step in running if step in wiring.upstream[name]]
     reasons: list[str] = []
@@ -130,7 +135,7 @@ def _planned(name: str, wish: Wish, wiring: Wiring, running: Collection[str]) ->
     forced = name == wish.step or wish.without_cache
     if name in wiring.uncached:
         reasons.append("never comes from the cache")
-    elif forced and name in TRAINING:
+    elif forced and base_name(name) in TRAINING:
         reasons.append("trains anew, or goes on where training was interrupted")
     action = Action.RUNS if forced or name in wiring.uncached else Action.RUNS_UNLESS_CACHED
     return PlannedStep(name, action, "; ".join(reasons))

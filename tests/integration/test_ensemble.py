@@ -1,15 +1,22 @@
 """The pipeline of an ensemble on a small drawn data set: one model of several, fold by fold."""
 
 import copy
+import importlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
 import pytest
 import yaml
+from zenml.enums import ExecutionStatus
 
+from pipelines.cli import main
 from pipelines.ensemble import ensemble_pipeline
+from pipelines.recorded_run import find_run
+from pipelines.rerun import RerunRequest, prepare_rerun
+from pipelines.rerun_plan import Action
 from pipelines.results import describe_last_run
 from skin_lesion.registry import MODEL_NAME
 from tests.integration.conftest import TINY
@@ -157,3 +164,97 @@ def test_nothing_changed_re_runs_register_alone_and_its_run_is_complete(
         before = members_of(client, original)[name]
         assert one.data.tags["trained_by_run"] != one.info.run_id
         assert learnt(one) == learnt(before)
+
+
+def test_an_ensemble_is_recorded_like_any_run_but_for_drawn_images(
+    root: Path, workplace: Any, first: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last check refuses it, so that all the others found it true."""
+    monkeypatch.syspath_prepend(str(root / "benchmarks"))
+    recording = importlib.import_module("recording")
+    config = str(workplace.folder / "ensemble.yaml")
+    with pytest.raises(ValueError, match="synthetic images only"):
+        recording.record(config, first.name)
+    run = recording.find_run(first.name, "ensemble_pipeline")
+    trained = [
+        sum(record.seconds for record in recording.output(run, f"{step}_fold_{fold}", name).records)
+        for step, name in (
+            ("warmup_train", "warmup_history"),
+            ("finetune_train", "finetune_history"),
+        )
+        for fold in (1, 2)
+    ]
+    assert recording.minutes_of_work(run) * 60 >= sum(trained) > 0
+    with pytest.raises(ValueError, match=r"is one of ensemble_pipeline, and not of training"):
+        recording.find_run(first.name)
+
+
+@pytest.mark.parametrize(
+    ("step", "runs"),
+    [
+        ("ensemble_fold_1", of_fold(1) | {"ensemble", "evaluate", "register"}),
+        ("warmup_train_fold_2", of_fold(2) - {"ensemble_fold_2"} | {"ensemble", "evaluate", "register"}),
+        ("augment", of_fold(1) | of_fold(2) | {"augment", "ensemble", "evaluate", "register"}),
+        ("ensemble", {"ensemble", "evaluate", "register"}),
+    ],
+)  # fmt: skip
+def test_what_depends_on_a_step_of_one_member_would_run_again_and_the_other_members_not(
+    first: Any, step: str, runs: set[str]
+) -> None:
+    planned = prepare_rerun(RerunRequest(step, first.name))
+    assert {*planned.steps(Action.RUNS), *planned.steps(Action.RUNS_UNLESS_CACHED)} == runs
+    assert step in planned.steps(Action.RUNS)
+    assert set(planned.steps(Action.REUSED)) == (SHARED | of_fold(1) | of_fold(2)) - runs
+
+
+def test_a_member_is_trained_again_as_was_announced(first: Any) -> None:
+    step = "finetune_train_fold_2"
+    announced = prepare_rerun(RerunRequest(step, first.name))
+    assert "trains anew" in announced.describe()
+    assert main(["rerun", step, "--run", first.name, "--yes"]) == 0
+    again = find_run(None)
+    assert again.status == ExecutionStatus.COMPLETED
+    assert again.original_run.name == first.name
+    statuses = {name: found.status for name, found in again.steps.items()}
+    assert statuses[step] == ExecutionStatus.COMPLETED
+    reused = {name for name, status in statuses.items() if status == ExecutionStatus.SKIPPED}
+    assert reused == set(announced.steps(Action.REUSED))
+    assert set(statuses) == {row.step for row in announced.rows}
+
+
+@pytest.mark.parametrize(
+    ("step", "setting", "error", "message"),
+    [
+        ("finetune_train_fold_2", "finetune.epochs=1", ValueError,
+         "all members of an ensemble share it.*finetune_train_fold_1.*zenml pipeline run"),
+        ("finetune_train_fold_2", "finetune_train_fold_2.epochs=1", LookupError,
+         "one configuration; name it by 'finetune'"),
+        ("ensemble_fold_1", "ensemble.folds=3", ValueError, "all members of an ensemble share it"),
+        ("augment", "ensemble.folds=3", ValueError, "another number of members.*new run"),
+        ("warmup_train_fold_3", "", LookupError, "there is no step 'warmup_train_fold_3'"),
+    ],
+)  # fmt: skip
+def test_what_would_make_members_of_different_kinds_is_refused(
+    first: Any, step: str, setting: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        prepare_rerun(RerunRequest(step, first.name, [setting] if setting else []))
+
+
+def test_a_value_that_all_members_share_is_set_where_all_of_them_train_again(first: Any) -> None:
+    planned = prepare_rerun(RerunRequest("augment", first.name, ["finetune.epochs=1"]))
+    notes = {row.step: row.why for row in planned.rows if "epochs: 2 -> 1" in row.why}
+    assert set(notes) == {"finetune_train_fold_1", "finetune_train_fold_2"}
+    assert planned.parameters["finetune"].epochs == 1
+    assert planned.parameters["warmup"].epochs == 1
+
+
+def test_members_do_not_start_from_different_weights(
+    first: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.rerun.weights_fingerprint", lambda _: "changed")
+    with pytest.raises(ValueError, match=r"warmup_train_fold_1 would be reused.*same weights"):
+        prepare_rerun(RerunRequest("warmup_train_fold_2", first.name))
+    assert prepare_rerun(RerunRequest("finetune_train_fold_2", first.name))
+    everything = prepare_rerun(RerunRequest("augment", first.name))
+    assert everything.describe().count("its weights changed since") == FOLDS
