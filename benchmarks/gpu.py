@@ -139,6 +139,7 @@ def whole_recipe(
 ) -> dict[str, float]:
     """Train the seed's recipe from end to end, checkpoints and validation included; in minutes."""
     from skin_lesion.modeling.classifier import build_classifier
+    from skin_lesion.modeling.devices import use_devices
     from skin_lesion.modeling.loop import run_phase
     from skin_lesion.modeling.train import train_finetune
     from skin_lesion.modeling.trained import keep
@@ -150,11 +151,16 @@ def whole_recipe(
         # `train_warmup` lets the whole network learn where its weights are random; the seed's are
         # not, so that its frozen phase is put together here.
         start = time.perf_counter()
-        classifier = build_classifier(
-            options.network, data.image_size, warmup.dropout, warmup.precision
-        )
-        phase = phase_of(options.network, classifier, warmup, frozen=True, train_batchnorm=False)
-        history = run_phase(phase, classifier, options.network, data, context, "warmup")
+        with use_devices(warmup.devices, warmup.batch_size) as devices:
+            classifier = build_classifier(
+                options.network, data.image_size, warmup.dropout, warmup.precision
+            )
+            phase = phase_of(
+                options.network, classifier, warmup, frozen=True, train_batchnorm=False
+            )
+            history = run_phase(
+                phase, classifier, options.network, data, context, "warmup", devices
+            )
         # From here on it counts as pretrained: freed block by block, BatchNorm left alone.
         pretrained = options.network.model_copy(update={"weights": "path"})
         warm = keep(classifier, pretrained, "random numbers", history).model
@@ -230,6 +236,8 @@ def main() -> int:
         },
         "memory": {k: round(v, 2) for k, v in (host_memory() | accelerator_memory()).items()},
     }
+    target = options.result or (RESULT if device.platform != "cpu" else None)
+    keep_result(result, target)
     if options.whole is not None:
         minutes = whole_recipe(options, warmup, finetune)
         result["seed_recipe"] |= {
@@ -237,6 +245,7 @@ def main() -> int:
             "measured_images": options.whole,
             "measured_epochs": [warmup.epochs, finetune.epochs],
         }
+        keep_result(result, target)
     if options.scratch is not None:
         from scratch import Scratch, train_from_scratch
 
@@ -246,14 +255,17 @@ def main() -> int:
                 tuple(options.scratch_size), options.scratch_epochs, shared,
             )
         )  # fmt: skip
-    text = json.dumps(result, indent=2)
-    print(text)
-    target = options.result or (RESULT if device.platform != "cpu" else None)
+        keep_result(result, target)
+    print(json.dumps(result, indent=2))
+    return 0
+
+
+def keep_result(result: dict[str, Any], target: Path | None) -> None:
+    """Write what was measured so far, before a longer part that may be cut off."""
     if target is not None:
         partial = target.with_name(target.name + ".partial")
-        partial.write_text(text + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
         os.replace(partial, target)
-    return 0
 
 
 def projected(phases: dict[str, dict[str, Any]], judging: float, stages: int) -> float:

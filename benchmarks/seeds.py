@@ -36,6 +36,7 @@ from recording import (
 
 from skin_lesion.checkout import processor
 from skin_lesion.evaluation.figures import Estimate
+from skin_lesion.settings import SourceConfig
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
@@ -123,6 +124,20 @@ def of_seed(config: dict[str, Any], seed: int) -> dict[str, Any]:
     place.setdefault("seed", parameters["seed"])
     parameters["seed"] = seed
     return changed
+
+
+def refuse_drawn_pictures(name: str, config: dict[str, Any]) -> None:
+    """Refuse a source whose pictures go by the seed: each seed would have a split of its own.
+
+    Raises:
+        ValueError: Its pictures are drawn, or a part of them is.
+    """
+    source = SourceConfig.model_validate(config["parameters"]["source"])
+    if source.kind == "synthetic" or source.max_images is not None:
+        raise ValueError(
+            f"{name}: the pictures of this source ({source.kind}, max_images {source.max_images}) go by "
+            "the seed; name a configuration with all pictures of a real data set"
+        )
 
 
 def run_seed(config: dict[str, Any], seed: int, name: str) -> "PipelineRunResponse":
@@ -232,6 +247,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
     config = yaml.safe_load((ROOT / arguments.config).read_text(encoding="utf-8"))
+    refuse_drawn_pictures(arguments.config, config)
     name = Path(arguments.config).stem
     path = RESULTS / f"seeds_{name}.json"
     found = read(path, arguments.config, config)

@@ -109,3 +109,12 @@ def test_the_table_says_how_honest_each_split_is_in_both_languages(script: Modul
         assert "python benchmarks/seeds.py configs/c.yaml" in text
     with pytest.raises(ValueError, match="expected at least 2"):
         tables.seeds_table(seeds(script, 0.7), tables.ENGLISH)
+
+
+@pytest.mark.parametrize("config", ["demo.yaml", "ham10000_quick.yaml"])
+def test_pictures_that_go_by_the_seed_are_refused_before_anything_is_trained(
+    script: ModuleType, root: Path, config: str
+) -> None:
+    known = yaml.safe_load((root / "configs" / config).read_text())
+    with pytest.raises(ValueError, match=f"{config}: the pictures of this source"):
+        script.refuse_drawn_pictures(config, known)

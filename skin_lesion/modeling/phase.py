@@ -36,7 +36,8 @@ class Phase:
         free_blocks: Blocks of the backbone that learn in an epoch.
         train_batchnorm: Whether BatchNorm of free blocks learns, too.
         keep_best: Keep the epoch of the best validation macro F1, not the last.
-        patience: Epochs without a better one before the phase ends; None goes on to the end.
+        patience: Epochs without a better one before the phase ends, counted from the first at full
+            size on, since smaller pictures are only the way there; None goes on to the end.
     """
 
     name: PhaseName
@@ -85,4 +86,9 @@ class Phase:
         """Whether patience has run out."""
         if self.patience is None or not progress.records:
             return False
-        return progress.records[-1].epoch - progress.best_epoch >= self.patience
+        grown = next(e for e in range(self.first_epoch, self.last_epoch) if self._is_full(e))
+        since = max(progress.best_epoch, grown)
+        return progress.records[-1].epoch - since >= self.patience
+
+    def _is_full(self, epoch: int) -> bool:
+        return self.size(epoch) == self.image_size

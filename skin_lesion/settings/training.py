@@ -168,7 +168,8 @@ class FinetuneConfig(TrainConfig):
         layer_rate_decay: Discriminative rates: each block of the backbone learns at this share of
             the rate of the block above it, and the first at this share of the head's; 1 has all of
             them learn at one rate.
-        patience: Epochs without a better validation macro F1 before training stops.
+        patience: Epochs without a better validation macro F1 before training stops; those on smaller
+            pictures do not count.
     """
 
     epochs: int = Field(default=40, ge=1)

@@ -113,3 +113,13 @@ def test_the_line_says_what_a_person_wants_to_know() -> None:
     assert "macro F1 0.250   " in line, "the star is for the best so far"
     assert "melanoma AUC -" in line, "where validation has none"
     assert line.endswith("1 h 01 min left")
+
+
+def test_patience_counts_from_the_first_epoch_at_full_size() -> None:
+    growing = phase(epochs=10, patience=3, sizes=(HALF,))
+    best_early = progress(record(0, val_macro_f1=0.9), *(record(e) for e in range(1, 7)))
+    assert not growing.exhausted(best_early), "epochs 4 to 6 are two after the first at full size"
+    assert growing.exhausted(best_early.advance(record(7)))
+    assert phase(epochs=10, patience=3).exhausted(
+        progress(record(0, val_macro_f1=0.9), *(record(e) for e in range(1, 4)))
+    )
