@@ -162,7 +162,7 @@ def run_row(name: str, plan: Plan) -> dict[str, Any]:
     trained, minutes = train(plan, row, data, training_code(), told)
     return {
         "stated": plan.stated(row),
-        "minutes": round(minutes, 1),
+        "minutes": round(minutes, 2),
         "processor_minutes": round((time.process_time() - cpu) / 60, 1),
         "load_average": load,
         "machine": processor(),

@@ -109,7 +109,10 @@ def test_who_has_no_role_is_told_so_and_can_leave(stranger: Visitor) -> None:
 
 def test_who_leaves_is_outside_after_a_reload_too(stranger: Visitor) -> None:
     log_in(stranger, "dr.perez@example.org", "clinician")
-    stranger.at("door_leave").get_by_role("button").click()
+    # The page is a stranger's before the browser has given its cookie back.
+    with stranger.page.expect_response(lambda answer: "/auth/logout" in answer.url):
+        stranger.at("door_leave").get_by_role("button").click()
+    stranger.page.wait_for_load_state()
     expect(stranger.at("door_enter_default")).to_be_visible()
     stranger.go("history")
     expect(stranger.at("door_enter_default")).to_be_visible()

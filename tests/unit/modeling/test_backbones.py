@@ -40,7 +40,7 @@ IN_EVERY_RUN = ("efficientnet_b0", "mobilenet")
 # The other variants differ in width and depth alone; B4 is tried at the size that it is used at.
 MARKS = {
     "mobilenet": (),
-    **dict.fromkeys(("efficientnet_b0", "efficientnet_v2_b0"), pytest.mark.slow),
+    "efficientnet_b0": pytest.mark.slow,
 }
 CASES = [
     *(

@@ -40,7 +40,9 @@ def forget(folder: Path) -> None:
     (folder / "checkpoints").rename(folder / f"old{len(list(folder.iterdir()))}")
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize(
+    "backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.exhaustive)]
+)
 def test_a_training_is_the_same_on_two_devices_and_is_resumed_on_another_number_of_them(
     backend: str, folder: Path, run_programs: RunPrograms
 ) -> None:

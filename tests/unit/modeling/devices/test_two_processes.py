@@ -9,7 +9,7 @@ from .conftest import PROGRAM, RunPrograms, assert_same, cluster, read, virtual
 CASES = ("float32", "dropout")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive  # whole trainings by two processes: test_training.py
 def test_two_processes_with_two_devices_each_end_where_one_device_ends(
     run_programs: RunPrograms, tmp_path: Path
 ) -> None:
