@@ -25,6 +25,7 @@ from ablation_table import words
 from numpy.typing import NDArray
 from recording import ROOT
 
+from skin_lesion.batch.files import write_text
 from skin_lesion.checkout import code_state, processor
 from skin_lesion.data.augment import make_plan
 from skin_lesion.decisions import softmax
@@ -137,9 +138,7 @@ def write(plan: Plan, recorded: Mapping[str, Any], path: Path) -> None:
         (path, json.dumps(kept, indent=1) + "\n"),
         (path.with_suffix(".md"), words(plan, kept)),
     ):
-        partial = target.with_name(f"{target.name}.partial")
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, target)
+        write_text(target, text)
 
 
 def run_row(name: str, plan: Plan) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from learners import learner_of, phase_of, random_data
 
+from skin_lesion.batch.files import write_text
 from skin_lesion.labels import LABELS
 from skin_lesion.memory import accelerator_memory, host_memory
 from skin_lesion.modeling.training_data import RunContext
@@ -263,9 +264,7 @@ def main() -> int:
 def keep_result(result: dict[str, Any], target: Path | None) -> None:
     """Write what was measured so far, before a longer part that may be cut off."""
     if target is not None:
-        partial = target.with_name(target.name + ".partial")
-        partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, target)
+        write_text(target, json.dumps(result, indent=2) + "\n")
 
 
 def projected(phases: dict[str, dict[str, Any]], judging: float, stages: int) -> float:

@@ -13,7 +13,6 @@ run that was killed goes on from its last epoch when the same command is given a
 import argparse
 import copy
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from recording import (
     states,
 )
 
+from skin_lesion.batch.files import write_text
 from skin_lesion.checkout import processor
 from skin_lesion.evaluation.figures import Estimate
 from skin_lesion.settings import SourceConfig
@@ -221,9 +221,7 @@ def split_seed(config: dict[str, Any]) -> int:
 
 def write(found: Seeds, path: Path) -> None:
     """Keep what was found; nothing half-written is ever there."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(found.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_text(path, json.dumps(found.model_dump(mode="json"), indent=1) + "\n")
 
 
 def told(found: Seeds) -> Sequence[str]:

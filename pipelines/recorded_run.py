@@ -11,10 +11,10 @@ from zenml.io import fileio
 
 from pipelines.ensemble import ensemble_pipeline
 from pipelines.overrides import checked
-from pipelines.rerun_plan import Wiring, base_name
+from pipelines.rerun_plan import Wiring
 from pipelines.results import ENSEMBLES, PIPELINE
 from pipelines.training import training_pipeline
-from steps._run import of_fold
+from steps._run import base_name, of_fold
 
 if TYPE_CHECKING:
     from zenml.models import ArtifactVersionResponse, PipelineRunResponse

@@ -31,7 +31,6 @@ from pipelines.rerun_plan import (
     Action,
     PlannedStep,
     Wish,
-    base_name,
     plan_steps,
     running_steps,
     table,
@@ -39,7 +38,7 @@ from pipelines.rerun_plan import (
 from skin_lesion.data.ingest import check_image_size
 from skin_lesion.data.sources import source_fingerprint
 from skin_lesion.modeling.backbones import locate_weights, spec_of, weights_fingerprint
-from steps._run import checkpoint_root
+from steps._run import base_name, checkpoint_root
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse

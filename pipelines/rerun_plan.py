@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from steps._run import base_name
+
 # Steps that leave checkpoints; of an ensemble there is one of each for every fold.
 TRAINING = frozenset({"warmup_train", "finetune_train"})
 _WIDTH = 100
@@ -113,11 +115,6 @@ def table(rows: Sequence[PlannedStep]) -> str:
     if any(row.action == Action.RUNS_UNLESS_CACHED for row in rows):
         lines += ["", _UNLESS_CACHED]
     return "\n".join(lines)
-
-
-def base_name(step: str) -> str:
-    """What a step does, whichever member of an ensemble it does it for."""
-    return step.partition("_fold_")[0]
 
 
 def _planned(name: str, wish: Wish, wiring: Wiring, running: Collection[str]) -> PlannedStep:

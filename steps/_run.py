@@ -29,7 +29,7 @@ def resolved_configuration() -> dict[str, Any]:
     for name, step in snapshot.step_configurations.items():
         parameters = dict(step.config.parameters)
         # Members of an ensemble are configured alike, but for the number of the fold.
-        alike = name.partition(_OF_FOLD)[0]
+        alike = base_name(name)
         parameters.pop("fold", None)
         values[alike] = values.get(alike, {}) | parameters.pop("config", {})
         values |= parameters
@@ -39,6 +39,11 @@ def resolved_configuration() -> dict[str, Any]:
 def of_fold(step: str, fold: int) -> str:
     """What a step that every member of an ensemble goes through is called for one of them."""
     return f"{step}{_OF_FOLD}{fold}"
+
+
+def base_name(step: str) -> str:
+    """What a step does, whichever member of an ensemble it does it for."""
+    return step.partition(_OF_FOLD)[0]
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """A handful of coloured pictures to train on, and weights files as a publisher would offer them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,3 +64,15 @@ def manifest() -> Manifest:
     )  # fmt: skip
     images = pd.DataFrame({"image_id": ["a"], "lesion_id": ["a"], "dx": ["nv"], "sha256": ["0"]})
     return Manifest(images, pd.DataFrame(), provenance)
+
+
+def hand_over(data: TrainingData, folder: Path) -> None:
+    """Write down data for a program that trains in a process of its own: `data.json`, `rows.json`."""
+    data.split.rows.to_json(folder / "rows.json")
+    facts = {
+        "path": str(data.images.path),
+        "shape": data.images.shape,
+        "leaks": data.split.leak_report.model_dump(),
+        "plan": data.plan.model_dump(),
+    }
+    (folder / "data.json").write_text(json.dumps(facts))

@@ -13,7 +13,7 @@ import pytest
 
 from skin_lesion.modeling.export import PARITY_TOLERANCE
 
-from .conftest import MakeData
+from .conftest import MakeData, hand_over
 
 PROGRAM = """
 import json, sys
@@ -35,7 +35,7 @@ from skin_lesion.modeling.train import RunContext, TrainingData, train_finetune,
 from skin_lesion.settings import BackboneConfig, FinetuneConfig, SizeStage, WarmupConfig
 
 folder = Path(sys.argv[1])
-facts = json.loads((folder / "facts.json").read_text())
+facts = json.loads((folder / "data.json").read_text())
 images = ImageArray(Path(facts["path"]), tuple(facts["shape"]), "0" * 64)
 split = SplitTable(pd.read_json(folder / "rows.json"), LeakReport(**facts["leaks"]))
 data = TrainingData(images, split, AugmentationPlan(**facts["plan"]))
@@ -84,14 +84,7 @@ print(json.dumps({
 @pytest.mark.slow
 def test_training_and_export_work_on_jax(make_data: MakeData, tmp_path: Path) -> None:
     data = make_data(size=(40, 48), per_class=12)
-    data.split.rows.to_json(tmp_path / "rows.json")
-    facts = {
-        "path": str(data.images.path),
-        "shape": data.images.shape,
-        "leaks": data.split.leak_report.model_dump(),
-        "plan": data.plan.model_dump(),
-    }
-    (tmp_path / "facts.json").write_text(json.dumps(facts))
+    hand_over(data, tmp_path)
     finished = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path)],
         env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ..conftest import MakeData
+from ..conftest import MakeData, hand_over
 from .conftest import RunPrograms, cluster, virtual
 
 PROGRAM = str(Path(__file__).with_name("train_program.py"))
@@ -21,14 +21,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def folder(make_data: MakeData, tmp_path: Path) -> Path:
     data = make_data(size=(40, 40), per_class=7)
-    data.split.rows.to_json(tmp_path / "rows.json")
-    facts = {
-        "path": str(data.images.path),
-        "shape": data.images.shape,
-        "leaks": data.split.leak_report.model_dump(),
-        "plan": data.plan.model_dump(),
-    }
-    (tmp_path / "data.json").write_text(json.dumps(facts))
+    hand_over(data, tmp_path)
     return tmp_path
 
 
