@@ -41,4 +41,5 @@ def finetune_member(
         with run_context("finetune") as context:
             trained = train_finetune(data, warmup, config, context)
         tracking.log_phase(trained.history, trained.model.path)
+        trained.delivered()
     return trained.model, trained.history

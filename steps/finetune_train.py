@@ -50,4 +50,5 @@ def finetune_train(
         target = space.path / "bundle"
         bundle = make_bundle(trained.model, images, split, manifest, facts, target)
         space.belongs_to(bundle)
+        trained.delivered()
         return bundle, trained.history

@@ -45,4 +45,5 @@ def warmup_member(
         with run_context("warmup") as context:
             trained = train_warmup(data, backbone, config, context)
         tracking.log_phase(trained.history, trained.model.path)
+        trained.delivered()
     return trained.model, trained.history

@@ -42,4 +42,5 @@ def warmup_train(
     with run_context("warmup") as context:
         trained = train_warmup(data, backbone, config, context)
     tracking.log_phase(trained.history, trained.model.path)
+    trained.delivered()
     return trained.model, trained.history

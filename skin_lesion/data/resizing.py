@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.disk import new_array, room_for
+from skin_lesion.settings import UnfitError
 
 _CHUNK = 64  # pictures in memory at a time
 
@@ -28,12 +29,12 @@ def resized(images: ImageArray, size: tuple[int, int], folder: Path) -> ImageArr
         folder: Where the file is kept, and found again.
 
     Raises:
-        ValueError: A side would grow.
+        UnfitError: A side would grow.
         DiskFullError: There is no room for the copy.
     """
     count, height, width, channels = images.shape
     if size[0] > height or size[1] > width:
-        raise ValueError(
+        raise UnfitError(
             f"pictures of {height}x{width} cannot be reduced to {size[0]}x{size[1]}; make the sizes "
             "smaller, or image_size larger"
         )

@@ -20,7 +20,7 @@ import numpy as np
 
 from skin_lesion.modeling.colour import shades_of_grey
 from skin_lesion.modeling.levels import join_levels
-from skin_lesion.settings import BackboneConfig
+from skin_lesion.settings import BackboneConfig, UnfitError
 
 if TYPE_CHECKING:
     import keras
@@ -105,7 +105,7 @@ def spec_of(name: str) -> BackboneSpec:
     try:
         return BACKBONES[name]
     except KeyError:
-        raise ValueError(
+        raise UnfitError(
             f"unknown backbone {name!r}; choose one of {', '.join(BACKBONES)}"
         ) from None
 
@@ -151,7 +151,7 @@ def _layers_up_to_the_cut(
         return list(network.layers)
     names = [layer.name for layer in network.layers]
     if config.feature_layer not in names:
-        raise ValueError(
+        raise UnfitError(
             f"backbone {config.name!r} has no layer {config.feature_layer!r} to be cut at; its "
             f"last layers are {', '.join(names[-8:])}"
         )
@@ -164,7 +164,7 @@ def _level(
     """Map of an earlier layer."""
     named = {layer.name: layer for layer in layers[:-1]}
     if name not in named:
-        raise ValueError(
+        raise UnfitError(
             f"feature_levels names {name!r}, and backbone {config.name!r} has no such layer before "
             f"{layers[-1].name}, its last; the layers before it are {', '.join(list(named)[-8:])}"
         )
@@ -172,7 +172,7 @@ def _level(
     shape = tuple(feature_map.shape[1:])
     grid = tuple(last.shape[1:3])
     if len(shape) != 3 or shape[0] < grid[0] or shape[1] < grid[1]:
-        raise ValueError(
+        raise UnfitError(
             f"feature_levels names {name!r}, which gives {shape}; expected a map (height, width, "
             f"channels) of at least {grid[0]} x {grid[1]}, the size of the last one"
         )
@@ -195,7 +195,7 @@ def _set_stochastic_depth(layers: "list[keras.layers.Layer]", config: BackboneCo
     ]
     if rate and not skips:
         with_skips = [name for name, spec in BACKBONES.items() if spec.family != "mobilenet"]
-        raise ValueError(
+        raise UnfitError(
             f"stochastic_depth is {rate:g}, but backbone {config.name!r} up to {layers[-1].name} has "
             f"no skip connections; leave it out, or take one of {', '.join(with_skips)}"
         )

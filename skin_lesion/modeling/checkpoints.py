@@ -34,6 +34,7 @@ WEIGHTS = "model.npz"
 LEARNING = "learning.npz"
 OPTIMIZER = "optimizer.npz"
 PROGRESS = "progress.json"
+DELIVERED = "delivered"
 _PARTIAL, _FORGOTTEN = ".partial", ".forgotten"
 
 
@@ -146,6 +147,15 @@ class CheckpointStore:
         for path in self.folder.iterdir():
             if path.name not in (str(epoch), str(progress.best_epoch)):
                 shutil.rmtree(path, ignore_errors=True)
+
+    def mark_delivered(self) -> None:
+        """Note that whoever asked for the training has what came of it."""
+        (self.folder / DELIVERED).touch()
+
+    @property
+    def delivered(self) -> bool:
+        """Whether what came of the training is in somebody's hands."""
+        return (self.folder / DELIVERED).is_file()
 
     def clear(self) -> None:
         """Remove every checkpoint of the phase, at once for whoever resumes."""

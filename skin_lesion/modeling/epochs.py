@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from skin_lesion.labels import LABEL_INDEX
 from skin_lesion.modeling.optimizer import build_optimizer
-from skin_lesion.settings import TrainConfig
+from skin_lesion.settings import TrainConfig, UnfitError
 
 if TYPE_CHECKING:
     import keras
@@ -127,14 +127,14 @@ def jit_mode(config: TrainConfig) -> "bool | str":
     eight times slower than its own kernels.
 
     Raises:
-        ValueError: XLA is asked for on TensorFlow.
+        UnfitError: XLA is asked for on TensorFlow.
     """
     import keras
 
     if keras.backend.backend() != "tensorflow":
         return "auto" if config.jit_compile is None else config.jit_compile
     if config.jit_compile:
-        raise ValueError(
+        raise UnfitError(
             "jit_compile is true, but TensorFlow cannot compile the augmentation with XLA; leave it "
             "out, or train on JAX with the environment's KERAS_BACKEND=jax"
         )

@@ -61,7 +61,7 @@ def run_phase(
         TrainingDivergedError: The loss became infinite or not a number.
         OutOfMemoryError: The memory of the machine or of its accelerator is used up.
         DiskFullError: There is no room for a checkpoint or for smaller copies of the pictures.
-        ValueError: A size of progressive resizing is larger than the pictures.
+        UnfitError: A size of progressive resizing is larger than the pictures.
     """
     from skin_lesion.data.loader import EvaluationBatches
 
@@ -81,7 +81,7 @@ def run_phase(
         validation = EvaluationBatches(data.images, data.split, "val", config.batch_size)
         classifier.compile(jit_compile=jit_mode(config))
         if context.afresh and devices.chief:
-            _forget_if_finished(store, phase)
+            _forget_if_delivered(store, phase)
         devices.barrier("what is resumed is settled")
         resumed = store.resume(classifier)
         progress = resumed.progress
@@ -157,7 +157,10 @@ def _epoch(
     )
 
 
-def _forget_if_finished(store: CheckpointStore, phase: Phase) -> None:
+def _forget_if_delivered(store: CheckpointStore, phase: Phase) -> None:
+    """Forget a finished training; one whose model was lost on the way out is worth keeping."""
+    if not store.delivered:
+        return
     checkpoint = store.latest()
     if checkpoint is None:
         return

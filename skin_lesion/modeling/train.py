@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from skin_lesion.modeling.backbones import load_pretrained
-from skin_lesion.modeling.checkpoints import checkpoint_key
+from skin_lesion.modeling.checkpoints import CheckpointStore, checkpoint_key
 from skin_lesion.modeling.classifier import backbone_blocks, build_classifier
 from skin_lesion.modeling.devices import use_devices
 from skin_lesion.modeling.failures import (
@@ -18,7 +18,13 @@ from skin_lesion.modeling.loop import run_phase
 from skin_lesion.modeling.phase import Phase
 from skin_lesion.modeling.trained import TrainedPhase, WarmupModel, keep
 from skin_lesion.modeling.training_data import OnDevices, OnEpoch, RunContext, TrainingData
-from skin_lesion.settings import BackboneConfig, FinetuneConfig, TrainConfig, WarmupConfig
+from skin_lesion.settings import (
+    BackboneConfig,
+    FinetuneConfig,
+    TrainConfig,
+    UnfitError,
+    WarmupConfig,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -77,7 +83,7 @@ def train_warmup(
         TrainingDivergedError: The loss became infinite or not a number.
         OutOfMemoryError: The memory of the machine or of its accelerator is used up.
         DiskFullError: There is no room for what is to be kept.
-        ValueError: A size of progressive resizing is larger than the pictures.
+        UnfitError: A size of progressive resizing is larger than the pictures.
     """
     import keras
 
@@ -104,7 +110,7 @@ def train_warmup(
         weights = backbone.model_dump_json(exclude={"path", "mirror", "sha256"})
         key = _key(data, config, context, weights, pretrained_on)
         history = run_phase(phase, classifier, backbone, data, context, key, devices)
-    return keep(classifier, backbone, pretrained_on, history)
+    return keep(classifier, backbone, pretrained_on, history, _store(context, key, phase))
 
 
 def train_finetune(
@@ -129,7 +135,7 @@ def train_finetune(
         TrainingDivergedError: The loss became infinite or not a number.
         OutOfMemoryError: The memory of the machine or of its accelerator is used up.
         DiskFullError: There is no room for what is to be kept.
-        ValueError: `frozen_blocks` leaves nothing to train, or a size of progressive resizing is
+        UnfitError: `frozen_blocks` leaves nothing to train, or a size of progressive resizing is
             larger than the pictures.
     """
     import keras
@@ -141,7 +147,7 @@ def train_finetune(
         classifier.load_weights(warmup.path)
         blocks = len(backbone_blocks(classifier, backbone.name))
         if config.frozen_blocks >= blocks:
-            raise ValueError(
+            raise UnfitError(
                 f"frozen_blocks is {config.frozen_blocks}, but {backbone.name} has only {blocks} blocks; "
                 "at least one has to be left to train"
             )
@@ -162,7 +168,12 @@ def train_finetune(
         )
         key = _key(data, config, context, _weights_checksum(classifier))
         history = run_phase(phase, classifier, backbone, data, context, key, devices)
-    return keep(classifier, backbone, warmup.pretrained_on, history)
+    return keep(classifier, backbone, warmup.pretrained_on, history, _store(context, key, phase))
+
+
+def _store(context: RunContext, key: str, phase: Phase) -> CheckpointStore | None:
+    root = context.checkpoint_root
+    return None if root is None else CheckpointStore(root / key / phase.name)
 
 
 def _unfreezing(blocks: int, first_epoch: int, epochs: int) -> Callable[[int], int]:

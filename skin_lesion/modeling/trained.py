@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skin_lesion.disk import room_for
+from skin_lesion.modeling.checkpoints import CheckpointStore
 from skin_lesion.modeling.classifier import build_classifier
 from skin_lesion.modeling.history import History
 from skin_lesion.settings import BackboneConfig
@@ -40,14 +41,29 @@ class TrainedPhase:
     Attributes:
         model: The classifier with the weights that were kept.
         history: What was recorded.
+        checkpoints: Where the phase keeps them; None where it keeps none.
     """
 
     model: WarmupModel
     history: History
+    checkpoints: CheckpointStore | None = None
+
+    def delivered(self) -> None:
+        """Say that the model is where it was wanted.
+
+        Until then the checkpoints are all there is of the training, and even a phase that is asked to
+        train afresh goes on from them.
+        """
+        if self.checkpoints is not None:
+            self.checkpoints.mark_delivered()
 
 
 def keep(
-    classifier: "keras.Model", backbone: BackboneConfig, pretrained_on: str, history: History
+    classifier: "keras.Model",
+    backbone: BackboneConfig,
+    pretrained_on: str,
+    history: History,
+    checkpoints: CheckpointStore | None = None,
 ) -> TrainedPhase:
     """Save the classifier in float32, whatever precision it was trained in.
 
@@ -67,4 +83,5 @@ def keep(
     ):
         model.save(path)
     epochs = history.records[-1].epoch + 1
-    return TrainedPhase(WarmupModel(path, backbone, pretrained_on, epochs, workspace), history)
+    kept = WarmupModel(path, backbone, pretrained_on, epochs, workspace)
+    return TrainedPhase(kept, history, checkpoints)

@@ -55,7 +55,8 @@ class RunContext:
         on_epoch: Called after every epoch; on resuming also for those finished before.
         on_devices: Called with what the phase is trained on, before it begins.
         afresh: Train again even where a finished training of the very same kind has left its
-            checkpoints; one that was interrupted is resumed all the same.
+            checkpoints; one that was interrupted, or whose model never arrived (see
+            `TrainedPhase.delivered`), is resumed all the same.
         elsewhere: How to have the checkpoints on another disk, for whoever reads that one is full.
     """
 

@@ -8,7 +8,7 @@ one is written in the module of its area, or in a new one, and named below.
 """
 
 from skin_lesion.settings.audit import AuditConfig
-from skin_lesion.settings.base import MAX_SEED, Settings, check_seed
+from skin_lesion.settings.base import MAX_SEED, Settings, UnfitError, check_seed
 from skin_lesion.settings.batch import BatchConfig
 from skin_lesion.settings.dashboard import DashboardConfig
 from skin_lesion.settings.data import (
@@ -75,6 +75,7 @@ __all__ = [
     "SyntheticConfig",
     "TrainConfig",
     "TuneConfig",
+    "UnfitError",
     "ValidateConfig",
     "WarmupConfig",
     "WatchConfig",

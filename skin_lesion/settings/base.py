@@ -16,6 +16,10 @@ def check_seed(seed: int) -> None:
         raise ValueError(f"seed is {seed}; expected a whole number from 0 to {MAX_SEED}")
 
 
+class UnfitError(ValueError):
+    """Settings, each allowed by itself, that do not fit each other or the data."""
+
+
 class Settings(BaseModel):
     """Base of every configuration: immutable, and unknown keys are refused."""
 

@@ -22,12 +22,12 @@ from skin_lesion.modeling.train import (
     train_finetune,
     train_warmup,
 )
-from skin_lesion.settings import Phase
+from skin_lesion.settings import Phase, UnfitError
 from skin_lesion.tuning.attempts import Attempt, BrokenTrialError, PrunedError, RefusedError
 from skin_lesion.tuning.data import LearningData
 from skin_lesion.tuning.outcomes import Outcome, TrialRow
 from skin_lesion.tuning.recipe import Recipe
-from skin_lesion.tuning.space import SearchSpace
+from skin_lesion.tuning.space import SearchSpace, SpaceError
 
 SCORE = "val_macro_f1"
 CHECKPOINTS = "checkpoints"
@@ -73,7 +73,7 @@ class TrainingObjective:
                 return self._train(recipe, attempt, run_id)
             except (TrainingDivergedError, OutOfMemoryError) as error:
                 raise BrokenTrialError(str(error)) from error
-            except ValueError as error:
+            except (SpaceError, UnfitError) as error:
                 raise RefusedError(str(error)) from error
 
     def ended(self, row: TrialRow) -> None:

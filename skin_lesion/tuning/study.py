@@ -187,16 +187,18 @@ class Study:
         # Only a death that no new epoch came before counts: a machine may be taken away at any time.
         deaths = frozen.user_attrs.get(_DEATHS, 0) + (outcome == Outcome.DIED)
         deaths = 0 if epochs > before else deaths
-        drawn = {axis.name for axis in self.space.axes} <= frozen.params.keys()
+        # A trial that waited in the queue has its values before it draws them.
+        values = {**frozen.system_attrs.get("fixed_params", {}), **frozen.params}
+        known = {axis.name for axis in self.space.axes} <= values.keys()
         tried_again = any(one.user_attrs.get(_RETRY_OF) == number for one in trials)
         trial = optuna.trial.Trial(self.study, frozen._trial_id)
         if deaths >= self.search.config.attempts:
             outcome = Outcome.GIVEN_UP
             trial.set_user_attr("reason", f"died {deaths} times without coming further")
-        elif drawn and not tried_again:
+        elif known and not tried_again:
             # Before the trial is ended: killed in between, the next start finds it here.
             self.study.enqueue_trial(
-                frozen.params,
+                values,
                 user_attrs={_RETRY_OF: number, _DEATHS: deaths, _EPOCHS: max(epochs, before)},
             )
         trial.set_user_attr("outcome", outcome.value)

@@ -248,10 +248,14 @@ def test_a_finished_training_is_repeated_only_where_that_is_asked_for(
     monkeypatch.setattr(learner, "train_epoch", spy)
     data, context = make_data(), RunContext(tmp_path / "checkpoints")
     config = WarmupConfig(epochs=2, batch_size=8)
+    afresh = replace(context, afresh=True)
     train_warmup(data, SCRATCH, config, context)
+    train_warmup(data, SCRATCH, config, context)
+    train_warmup(data, SCRATCH, config, afresh).delivered()
+    assert trained == [0, 1], "its model had not arrived, so there was nothing to be had anew"
     train_warmup(data, SCRATCH, config, context)
     assert trained == [0, 1]
-    train_warmup(data, SCRATCH, config, replace(context, afresh=True))
+    train_warmup(data, SCRATCH, config, afresh)
     assert trained == [0, 1, 0, 1]
 
 

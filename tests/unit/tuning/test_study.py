@@ -111,6 +111,18 @@ def test_a_study_begins_with_the_configuration_as_it_is(tmp_path: Path) -> None:
     assert first.values == {RATE: 3e-6, ZOOM: 0.15}
 
 
+def test_values_that_waited_are_not_lost_where_a_kill_came_before_they_were_drawn(
+    tmp_path: Path,
+) -> None:
+    with Study.open(tmp_path / "s", IDENTITY, search()) as study:
+        study._start_from_base()
+        study.study.ask()  # as far as a process comes that is killed in this moment
+    rows = run(tmp_path / "s", 3)
+    assert rows[1].values == {RATE: 3e-6, ZOOM: 0.15}
+    assert rows[1].retry_of == 0
+    assert sum(row.counts for row in rows) == 3
+
+
 def test_a_killed_trial_is_tried_again_and_counted_once(tmp_path: Path) -> None:
     killed(tmp_path / "s", number=2, epoch=1)
     fake = Fake()
