@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,33 @@ def room_for(what: str, folder: Path, needed: int) -> Iterator[None]:
             f"{what} cannot be written to {folder}, {_NO_ROOM[code]}: about {needed / _MIB:.1f} MiB "
             f"are needed, {_free(folder)}"
         ) from error
+
+
+@contextmanager
+def whole_folder(what: str, target: Path, needed: int) -> Iterator[Path]:
+    """A new folder to be filled within the block, at the end of which it becomes `target`.
+
+    Args:
+        what: What is written, for the message.
+        target: It must not exist. It appears whole or not at all.
+        needed: Bytes, about.
+
+    Yields:
+        The folder, on the same disk.
+
+    Raises:
+        FileExistsError: `target` exists.
+        DiskFullError: There is no room for it.
+    """
+    if target.exists():
+        raise FileExistsError(f"{target} exists; name a new folder for {what}")
+    with room_for(what, target.parent, needed):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as name:
+            folder = Path(name) / target.name
+            folder.mkdir()
+            yield folder
+            os.replace(folder, target)
 
 
 def new_array(

@@ -13,7 +13,8 @@ ones differ); a bundle made before such a file was thought of has none, and open
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +22,7 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict
 
 from skin_lesion.decisions import Calibrator, Decisions
+from skin_lesion.disk import whole_folder
 from skin_lesion.labels import LABELS
 from skin_lesion.settings import ResizeMode
 
@@ -32,6 +34,7 @@ CORE_FILES: tuple[str, ...] = ("contract.json", "model.keras")
 SERVING_FILES: tuple[str, ...] = ("serving/model.xml", "serving/model.bin", "serving/head.npz")
 # What evaluation adds, each where it has something to add.
 EVALUATION_FILES: tuple[str, ...] = (OOD_FILE, SEEN_FILE, DRIFT_FILE)
+_COPY = "a copy of the model's bundle (temporary files lie where TMPDIR says)"
 
 
 class Saveable(Protocol):
@@ -268,9 +271,18 @@ class ModelBundle:
         return path if path.is_file() else None
 
     def with_contract(self, contract: Contract, target: Path) -> "ModelBundle":
-        """Copy the bundle to a new folder under another contract; this one stays as it is."""
-        shutil.copytree(self.path, target)
-        (target / "contract.json").write_text(contract.model_dump_json(indent=2) + "\n")
+        """Copy the bundle to a new folder under another contract; this one stays as it is.
+
+        Args:
+            contract: Of the copy.
+            target: Folder to be made; it must not exist. It appears whole or not at all.
+
+        Raises:
+            FileExistsError: `target` exists.
+            DiskFullError: There is no room for it.
+        """
+        with self._copied_to(target) as folder:
+            _write_contract(contract, folder)
         return ModelBundle(target, contract)
 
     def with_decisions(
@@ -281,10 +293,12 @@ class ModelBundle:
         Args:
             decisions: Go into the contract.
             files: By name, of `EVALUATION_FILES`; those that are not given are left out.
-            target: Folder to be made.
+            target: Folder to be made; it must not exist. It appears whole or not at all.
 
         Raises:
             ValueError: Evaluation adds no file of such a name.
+            FileExistsError: `target` exists.
+            DiskFullError: There is no room for it.
         """
         unknown = sorted(set(files) - set(EVALUATION_FILES))
         if unknown:
@@ -292,9 +306,23 @@ class ModelBundle:
                 f"{', '.join(unknown)} is no file of a bundle; evaluation adds "
                 f"{', '.join(EVALUATION_FILES)}"
             )
-        deciding = self.with_contract(self.contract.deciding(decisions), target)
-        for name in EVALUATION_FILES:
-            (target / name).unlink(missing_ok=True)  # of an earlier evaluation
-        for name, content in files.items():
-            content.save(target / name)
-        return deciding
+        deciding = self.contract.deciding(decisions)
+        with self._copied_to(target) as folder:
+            _write_contract(deciding, folder)
+            for name in EVALUATION_FILES:
+                (folder / name).unlink(missing_ok=True)  # of an earlier evaluation
+            for name, content in files.items():
+                content.save(folder / name)
+        return ModelBundle(target, deciding)
+
+    @contextmanager
+    def _copied_to(self, target: Path) -> Iterator[Path]:
+        """A copy to be changed, which becomes `target` once the block is left."""
+        needed = sum(path.stat().st_size for path in self.path.rglob("*"))
+        with whole_folder(_COPY, target, needed) as folder:
+            shutil.copytree(self.path, folder, dirs_exist_ok=True)
+            yield folder
+
+
+def _write_contract(contract: Contract, folder: Path) -> None:
+    (folder / "contract.json").write_text(contract.model_dump_json(indent=2) + "\n")

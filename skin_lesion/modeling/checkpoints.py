@@ -149,8 +149,22 @@ class CheckpointStore:
                 shutil.rmtree(path, ignore_errors=True)
 
     def mark_delivered(self) -> None:
-        """Note that whoever asked for the training has what came of it."""
-        (self.folder / DELIVERED).touch()
+        """Note that whoever asked for the training has what came of it.
+
+        A training that is done does not fail by this note: where there is no folder, nothing of the
+        training is left that it could speak of.
+        """
+        try:
+            (self.folder / DELIVERED).touch()
+        except FileNotFoundError:
+            log.info("no checkpoints are left in %s", self.folder)
+        except OSError as error:
+            log.warning(
+                "%s cannot be marked as delivered (%s): asked to train afresh, the same training would "
+                "be taken for one whose model was lost; remove the folder then",
+                self.folder,
+                error,
+            )
 
     @property
     def delivered(self) -> bool:

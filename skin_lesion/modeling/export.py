@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from skin_lesion.data.image_array import ImageArray, Pixels
 from skin_lesion.data.manifest import Manifest
 from skin_lesion.data.split_table import SplitTable
-from skin_lesion.disk import room_for
+from skin_lesion.disk import whole_folder
 from skin_lesion.labels import LABELS
 from skin_lesion.modeling.bundle import Contract, EnsembleMember, ModelBundle
 from skin_lesion.modeling.train import WarmupModel
@@ -91,17 +91,9 @@ def make_bundle(
         DiskFullError: There is no room for it.
     """
     views = (PLAIN,) if facts.export.views == "one" else all_views(*images.shape[1:3])
-    if target.exists():
-        raise FileExistsError(f"{target} exists; name a new folder for the bundle")
-    target.parent.mkdir(parents=True, exist_ok=True)
     # The Keras file twice over, as OpenVINO has it, and a draft of that.
     needed = 4 * trained.path.stat().st_size
-    with (
-        room_for("the bundle of the trained model", target.parent, needed),
-        tempfile.TemporaryDirectory(dir=target.parent, prefix=".bundle-") as name,
-    ):
-        folder = Path(name) / "bundle"
-        folder.mkdir()
+    with whole_folder("the bundle of the trained model", target, needed) as folder:
         shutil.copyfile(trained.path, folder / "model.keras")
         all_of_them = len(views) > 1
         _export_elsewhere_unless_tensorflow(folder / "model.keras", folder / "serving", all_of_them)
@@ -139,7 +131,6 @@ def make_bundle(
             views=len(views),
         )
         (folder / "contract.json").write_text(contract.model_dump_json(indent=2) + "\n")
-        os.replace(folder, target)
     return ModelBundle.open(target)
 
 

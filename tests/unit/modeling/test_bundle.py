@@ -1,13 +1,17 @@
 """The contract of a bundle, across versions of the library."""
 
+import errno
 import hashlib
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from skin_lesion.decisions import Calibrator, Decisions
+from skin_lesion.disk import DiskFullError
 from skin_lesion.modeling.bundle import (
     CONTRACT_VERSION,
     EVALUATION_FILES,
@@ -153,3 +157,46 @@ def test_a_file_of_no_such_name_is_refused_before_anything_is_written(tmp_path: 
     with pytest.raises(ValueError, match=r"serving/odd\.npz is no file of a bundle"):
         bundle.with_decisions(DECISIONS, {"serving/odd.npz": Words("x")}, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+class NoRoom:
+    """A file that the disk has no room for."""
+
+    def save(self, path: Path) -> None:
+        path.write_text("half of i")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def test_a_copy_that_finds_no_room_says_so_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    bundle = ModelBundle.open(written(tmp_path / "a"))
+    wanted = (
+        r"copy of the model's bundle \(temporary files lie where TMPDIR says\) cannot be written to "
+        rf"{tmp_path}.*the disk is full: about .* MiB are needed, .* MiB are free"
+    )
+    with pytest.raises(DiskFullError, match=wanted):
+        bundle.with_decisions(DECISIONS, {OOD_FILE: NoRoom()}, tmp_path / "decided")
+    whole = bundle.with_contract(CONTRACT, tmp_path / "whole")
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["a", "whole"]
+
+    def copytree(source: Path, target: Path, **_: Any) -> None:
+        """It hands on the words of what the system said, and none of its numbers."""
+        (target / "model.keras").write_text("half of i")
+        error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise shutil.Error([(str(source), str(target), str(error))])
+
+    monkeypatch.setattr(shutil, "copytree", copytree)
+    with pytest.raises(DiskFullError, match=wanted):
+        bundle.with_contract(CONTRACT, tmp_path / "copied")
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["a", "whole"]
+    assert ModelBundle.open(whole.path).contract == CONTRACT
+
+
+def test_a_copy_takes_the_place_of_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    bundle = ModelBundle.open(written(tmp_path / "a"))
+    with pytest.raises(FileExistsError, match="name a new folder"):
+        bundle.with_contract(CONTRACT, bundle.path)
+    assert ModelBundle.open(bundle.path).contract == CONTRACT

@@ -109,6 +109,27 @@ def test_checkpoints_that_are_forgotten_are_gone_at_once_whatever_happens_then(
     assert store.latest() is None
 
 
+@pytest.mark.parametrize("kept", ["gone", "a file", "no room"])
+def test_a_training_that_is_done_does_not_fail_by_the_note_that_it_was_delivered(
+    kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = checkpoints.CheckpointStore(tmp_path / "key" / "warmup")
+    if kept == "a file":
+        store.folder.parent.mkdir()
+        store.folder.touch()
+    if kept == "no room":
+        store.folder.mkdir(parents=True)
+
+        def touch(path: Path, **_: Any) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+        monkeypatch.setattr(Path, "touch", touch)
+    store.mark_delivered()
+    assert not store.delivered
+    assert store.folder.parent.exists() == (kept != "gone"), "no folder is made for it"
+    assert ("would be taken for one" in caplog.text) == (kept != "gone")
+
+
 def exhausted() -> None:
     """What the backend raises where there is no such memory: 64 TiB."""
     keras.ops.zeros((1 << 22, 1 << 22), "float32")
