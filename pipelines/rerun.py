@@ -37,7 +37,12 @@ from pipelines.rerun_plan import (
 )
 from skin_lesion.data.ingest import check_image_size
 from skin_lesion.data.sources import source_fingerprint
-from skin_lesion.modeling.backbones import locate_weights, spec_of, weights_fingerprint
+from skin_lesion.modeling.backbones import (
+    former_fingerprint,
+    locate_weights,
+    spec_of,
+    weights_fingerprint,
+)
 from steps._run import base_name, checkpoint_root
 
 if TYPE_CHECKING:
@@ -241,9 +246,12 @@ def _fingerprints(
         spec_of(backbone.name)
         if backbone.weights == "path":
             locate_weights(backbone)
-        known["known_weights"] = weights_fingerprint(backbone)
+        # Of a run of an earlier version the cache knows the same file by its size and time.
+        before = recorded.fingerprints["known_weights"]
+        as_before = before is not None and before == former_fingerprint(backbone)
+        known["known_weights"] = before if as_before else weights_fingerprint(backbone)
         kept = [step for step in starting if step not in running]
-        if kept and known["known_weights"] != recorded.fingerprints["known_weights"]:
+        if kept and known["known_weights"] != before:
             raise ValueError(
                 f"the weights that training starts from changed since run {recorded.run.name}, and "
                 f"{', '.join(kept)} would be reused: members of an ensemble start from the same "

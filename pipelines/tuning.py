@@ -24,7 +24,11 @@ from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.ingest import check_image_size
 from skin_lesion.data.sources import source_fingerprint
 from skin_lesion.data.split_table import SplitTable
-from skin_lesion.modeling.backbones import weights_fingerprint
+from skin_lesion.modeling.backbones import (
+    former_fingerprint,
+    locate_weights,
+    weights_fingerprint,
+)
 from skin_lesion.settings import SourceConfig, check_seed
 from skin_lesion.tuning.data import LearningData, learning_data
 from skin_lesion.tuning.objective import CHECKPOINTS, TrainingObjective
@@ -130,12 +134,14 @@ def run_tuning(request: TuneRequest, shelf: Path) -> str:
     folder = shelf / request.name
     with stages_on_stderr():
         images, table, run = _data_of(prepared)
+        backbone = prepared.search.space.base.backbone
         identity = {
             "data": [images.sha256, table.split_hash],
-            "weights": weights_fingerprint(prepared.search.space.base.backbone),
+            "weights": weights_fingerprint(backbone),
             "seed": prepared.parameters["seed"],
         }
-        with Study.open(folder, identity, prepared.search) as study:
+        formerly = {"weights": known} if (known := former_fingerprint(backbone)) else {}
+        with Study.open(folder, identity, prepared.search, formerly) as study:
             _note_code(study)
             data = learning_data(images, table, folder / _DATA)
             with tracking_trials.study_run(
@@ -178,6 +184,8 @@ def _prepare(request: TuneRequest) -> _Prepared:
     check_name(request.name)
     config = read_yaml(request.config)
     search = read_search(request.space, read_recipe(config))
+    if (backbone := search.space.base.backbone).weights == "path":
+        locate_weights(backbone)  # a study begun without them would be one with other weights
     parameters = _parameters(config.get("parameters") or {}, request.config)
     check_seed(parameters["seed"])
     check_image_size(parameters["image_size"])

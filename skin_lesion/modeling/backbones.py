@@ -31,6 +31,9 @@ GOOGLE = "https://storage.googleapis.com"
 IMAGENET_STDDEV = (0.229, 0.224, 0.225)
 # Share of skipped blocks that `keras.applications` builds its EfficientNets with.
 PUBLISHED_STOCHASTIC_DEPTH = 0.2
+# Of a configuration, where weights are got and what is expected of them: what they are, they are by
+# what is in them.
+PLACES = frozenset({"path", "mirror", "sha256"})
 
 
 class WeightsError(RuntimeError):
@@ -292,16 +295,36 @@ def _correct_normalization(reference: "keras.Model", target: "keras.Model") -> N
 def weights_fingerprint(config: BackboneConfig) -> str:
     """What identifies the weights before training, cheap enough for every start of a pipeline.
 
-    A file is identified by its checksum where the configuration states one, else by its size and
-    time of change.
+    A file is identified by what is in it, as its checkpoints are: the checksum that the configuration
+    states, else the one that it has. A copy of it is the same file.
+
+    Raises:
+        WeightsError: No file is named, or the one that is cannot be read.
     """
     if config.weights != "path":
         return config.weights
     path = _configured_path(config)
     if config.sha256 is not None:
         return config.sha256
+    try:
+        return _checksum(path) if path.is_file() else "missing"
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror}); see who may") from error
+
+
+def former_fingerprint(config: BackboneConfig) -> str | None:
+    """How a file was identified before its contents were: by its size and time of change.
+
+    What was written down then still means this file as long as it is where it was.
+
+    Returns:
+        None where another identity is all there ever was.
+    """
+    if config.weights != "path":
+        return None
+    path = _configured_path(config)
     if not path.is_file():
-        return "missing"
+        return None
     stat = path.stat()
     return f"{stat.st_size}-{stat.st_mtime_ns}"
 

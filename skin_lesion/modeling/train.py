@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from skin_lesion.modeling.backbones import load_pretrained
+from skin_lesion.modeling.backbones import PLACES, load_pretrained
 from skin_lesion.modeling.checkpoints import CheckpointStore, checkpoint_key
 from skin_lesion.modeling.classifier import backbone_blocks, build_classifier
 from skin_lesion.modeling.devices import use_devices
@@ -107,7 +107,7 @@ def train_warmup(
             keep_best=False,
             patience=None,
         )
-        weights = backbone.model_dump_json(exclude={"path", "mirror", "sha256"})
+        weights = backbone.model_dump_json(exclude=PLACES)
         key = _key(data, config, context, weights, pretrained_on)
         history = run_phase(phase, classifier, backbone, data, context, key, devices)
     return keep(classifier, backbone, pretrained_on, history, _store(context, key, phase))

@@ -54,7 +54,13 @@ class Study:
 
     @classmethod
     @contextmanager
-    def open(cls, folder: Path, identity: Mapping[str, Any], search: Search) -> "Iterator[Study]":
+    def open(
+        cls,
+        folder: Path,
+        identity: Mapping[str, Any],
+        search: Search,
+        formerly: Mapping[str, Any] | None = None,
+    ) -> "Iterator[Study]":
         """Open a study, or begin it, and keep other processes from it.
 
         Args:
@@ -62,6 +68,8 @@ class Study:
             identity: What makes scores comparable, such as the data, as JSON has it. What is searched
                 is added to it.
             search: What is searched, and how.
+            formerly: Parts of the identity as an earlier version of the library would have written
+                them; a study that has them so is accepted.
 
         Raises:
             ValueError: The name is none, or a study of this name is about something else.
@@ -85,7 +93,7 @@ class Study:
                     load_if_exists=True,
                     pruner=pruner(search),
                 )
-                check_identity(study, identity, search)
+                check_identity(study, identity, search, formerly)
                 yield cls(folder, search, study)
             finally:
                 optuna.logging.set_verbosity(verbosity)

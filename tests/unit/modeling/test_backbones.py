@@ -1,7 +1,9 @@
 """Every backbone keeps the same promises; weights come from a file, a mirror, or not at all."""
 
+import errno
 import functools
 import hashlib
+import os
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -16,9 +18,11 @@ from skin_lesion.data.manifest import Manifest
 from skin_lesion.explain.gradcam import class_activation
 from skin_lesion.inference import ServingModel
 from skin_lesion.labels import LABEL_INDEX, NUM_CLASSES
+from skin_lesion.modeling import backbones
 from skin_lesion.modeling.backbones import (
     BACKBONES,
     WeightsError,
+    former_fingerprint,
     load_pretrained,
     locate_weights,
     spec_of,
@@ -226,14 +230,38 @@ def test_weights_with_another_checksum_are_refused(tmp_path: Path) -> None:
         locate_weights(BackboneConfig(weights="path", path=str(path), sha256="0" * 64))
 
 
-def test_fingerprint_of_weights_changes_with_the_file(tmp_path: Path) -> None:
+def test_weights_are_known_by_what_is_in_their_file_alone(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("some.weights.h5", "copy.weights.h5", "other.weights.h5")]
+    for path, content, time in zip(
+        paths, (b"weights", b"weights", b"Weights"), (1, 2, 1), strict=True
+    ):
+        path.write_bytes(content)
+        os.utime(path, (time, time))
+    some, copied, other = (
+        weights_fingerprint(BackboneConfig(weights="path", path=str(path))) for path in paths
+    )
+    assert some == copied == hashlib.sha256(b"weights").hexdigest()
+    assert other != some, "of the same size and time"
+    stated = BackboneConfig(weights="path", path=str(paths[0]), sha256=some)
+    assert weights_fingerprint(stated) == some
+    absent = BackboneConfig(weights="path", path=str(tmp_path / "absent"))
+    assert [weights_fingerprint(absent), former_fingerprint(absent)] == ["missing", None]
+    for kind in ("none", "imagenet"):
+        assert weights_fingerprint(BackboneConfig(weights=kind)) == kind
+        assert former_fingerprint(BackboneConfig(weights=kind)) is None
+
+
+def test_weights_that_may_not_be_read_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(backbones, "_checksum", refused)
     path = tmp_path / "some.weights.h5"
-    path.write_bytes(b"weights")
-    config = BackboneConfig(weights="path", path=str(path))
-    before = weights_fingerprint(config)
-    path.write_bytes(b"other weights")
-    assert weights_fingerprint(config) != before
-    assert weights_fingerprint(BackboneConfig(weights="none")) == "none"
+    path.touch()
+    with pytest.raises(WeightsError, match=f"{path} cannot be read"):
+        weights_fingerprint(BackboneConfig(weights="path", path=str(path)))
 
 
 @pytest.fixture

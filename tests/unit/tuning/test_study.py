@@ -13,7 +13,7 @@ import optuna
 import pytest
 import yaml
 
-from skin_lesion.settings import TuneConfig
+from skin_lesion.settings import BackboneConfig, TuneConfig
 from skin_lesion.tuning.attempts import Attempt, BrokenTrialError, RefusedError
 from skin_lesion.tuning.outcomes import Outcome, TrialRow
 from skin_lesion.tuning.recipe import Recipe
@@ -268,6 +268,54 @@ def test_trials_that_could_not_be_compared_are_kept_apart(
     ):
         pass
     assert len(run(tmp_path / "s", 2)) == 2
+
+
+def with_weights(path: str) -> Search:
+    """A search whose trainings begin with the weights of a file."""
+    recipe = Recipe(backbone=BackboneConfig(weights="path", path=path))
+    return Search(check_space(SPACE, recipe), search().config)
+
+
+def identity_of(study: Study) -> dict[str, Any]:
+    return dict(study.study.user_attrs["identity"])
+
+
+def test_a_study_goes_on_with_a_copy_of_its_weights_and_with_no_others(tmp_path: Path) -> None:
+    folder, known = tmp_path / "s", {**IDENTITY, "weights": "5ha"}
+    for path in ("here", "there"):
+        with Study.open(folder, known, with_weights(path)):
+            pass
+    with (
+        pytest.raises(ValueError, match=r"begun with another weights, .*put it back$"),
+        Study.open(folder, {**known, "weights": "other"}, with_weights("here")),
+    ):
+        pass
+
+
+def test_a_study_that_knew_its_weights_by_size_and_time_goes_on_and_is_told_by_content_then(
+    tmp_path: Path,
+) -> None:
+    folder, known, how = tmp_path / "s", {**IDENTITY, "weights": "5ha"}, with_weights("here")
+    with Study.open(folder, known, how) as study:
+        old = identity_of(study)
+        old["weights"] = "17-1700000000000000123"
+        old["recipe"]["backbone"]["path"] = "here"
+        study.study.set_user_attr("identity", old)
+    touched, another = {"weights": "17-1800000000000000000"}, {"weights": "18-1700000000000000123"}
+    with (
+        pytest.raises(ValueError, match=r"`touch -d @1700000000\.000000123 FILE`"),
+        Study.open(folder, known, how, touched),
+    ):
+        pass
+    for formerly in (another, None):
+        with (
+            pytest.raises(ValueError, match=r"another weights, .*put it back$"),
+            Study.open(folder, known, how, formerly),
+        ):
+            pass
+    for formerly in ({"weights": old["weights"]}, touched):
+        with Study.open(folder, known, how, formerly) as study:
+            assert identity_of(study)["weights"] == "5ha"
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "x" * 101, "añ", "a b", "a\n"])
