@@ -23,7 +23,7 @@ from ablation_data import data_at
 from ablation_plan import BASE, Plan, Row, read_plan
 from ablation_table import words
 from numpy.typing import NDArray
-from recording import ROOT
+from root import ROOT
 
 from skin_lesion.batch.files import write_text
 from skin_lesion.checkout import code_state, processor

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict
-from recording import ROOT
+from root import ROOT
 
 from skin_lesion.settings import SourceConfig, SplitConfig
 from skin_lesion.tuning.recipe import Recipe, changed_config, read_recipe

@@ -23,7 +23,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import psutil
-from recording import ROOT
+from root import ROOT
 from serving import PICTURE, random_bundle
 
 from skin_lesion.batch.engines import Engine, ProcessEngine, Scored

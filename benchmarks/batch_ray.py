@@ -15,7 +15,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from batch import SHARD, draw_pictures, measure, options_of, random_model, record, tasks_of
-from recording import ROOT
+from root import ROOT
 
 from skin_lesion.batch.ray_engine import RayEngine
 from skin_lesion.batch.shard import cores

@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 import pandas as pd
-from recording import ROOT
+from root import ROOT
 from sklearn import metrics
 
 from skin_lesion.checkout import processor

@@ -32,7 +32,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from recording import ROOT
+from root import ROOT
 from serving import jpeg, random_bundle
 
 from skin_lesion.checkout import processor

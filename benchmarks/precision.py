@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from latency import compared, in_turn
-from recording import ROOT
+from root import ROOT
 
 from skin_lesion.checkout import processor
 from skin_lesion.data.looking import Purpose, look_at_test

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from learners import learner_of, random_data
-from recording import ROOT
+from root import ROOT
 from train_memory import compare_memory
 
 from skin_lesion.checkout import processor

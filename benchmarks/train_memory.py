@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from learners import learner_of, split_of
-from recording import ROOT
+from root import ROOT
 
 from skin_lesion.data.augment import make_plan
 from skin_lesion.data.image_array import ImageArray

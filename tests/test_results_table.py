@@ -45,6 +45,16 @@ def recording(script: ModuleType) -> ModuleType:
     return sys.modules["recording"]
 
 
+@pytest.fixture(scope="module")
+def baselines(script: ModuleType) -> ModuleType:
+    return sys.modules["baselines"]
+
+
+@pytest.fixture(scope="module")
+def finished_run(script: ModuleType) -> ModuleType:
+    return sys.modules["finished_run"]
+
+
 def figures(purpose: str, macro_f1: float, auc: float | None = 0.9) -> SplitFigures:
     one = ClassFigures(precision=0.5, recall=0.25, f1=0.333, auc=auc, n=7)
     return SplitFigures(
@@ -172,14 +182,14 @@ def history(phase: str, seconds: float) -> History:
     )
 
 
-def test_a_resumed_phase_counts_as_long_as_all_of_its_epochs(recording: ModuleType) -> None:
+def test_a_resumed_phase_counts_as_long_as_all_of_its_epochs(finished_run: ModuleType) -> None:
     """Each history holds three epochs: a run that resumed did some of them earlier."""
     histories = {
         "warmup_train": history("warmup", 10.0),
         "finetune_train": history("finetune", 20.0),
     }
     took = {"ingest": 5.0, "warmup_train": 33.0, "finetune_train": 15.0}
-    assert recording.whole_seconds(took, histories) == took | {"finetune_train": 60.0}
+    assert finished_run.whole_seconds(took, histories) == took | {"finetune_train": 60.0}
 
 
 def test_the_command_that_repeats_a_run_is_that_of_its_pipeline(recording: ModuleType) -> None:
@@ -225,10 +235,10 @@ def test_all_evidence_is_named_and_shown_with_its_interval(
     assert dict(words.evidence)["ece_before"] not in text
 
 
-def test_a_model_that_other_code_trained_is_refused(recording: ModuleType) -> None:
-    recording.refuse_other_code("run", code_version())
+def test_a_model_that_other_code_trained_is_refused(finished_run: ModuleType) -> None:
+    finished_run.refuse_other_code("run", code_version())
     with pytest.raises(ValueError, match=r"0\.0\.1\+other.*from the commit that it ran"):
-        recording.refuse_other_code("run", "0.0.1+other")
+        finished_run.refuse_other_code("run", "0.0.1+other")
 
 
 BASELINES = {
@@ -280,29 +290,29 @@ def predictions(truth: list[int], called: list[int], group: list[int]) -> pd.Dat
     return rows
 
 
-def test_the_standard_error_counts_lesions_not_images(recording: ModuleType) -> None:
+def test_the_standard_error_counts_lesions_not_images(baselines: ModuleType) -> None:
     """70 lesions, half of them right: the error of a share of 70, though each has ten images."""
     lesions = np.arange(71)
     called = np.where(lesions % 2, lesions % 7, (lesions + 1) % 7)
     groups = np.repeat(lesions, 10)
     rows = predictions(list(groups % 7), list(np.repeat(called, 10)), list(groups))
     known = summary()
-    errors = recording.standard_errors(rows, known, 200)
+    errors = baselines.standard_errors(rows, known, 200)
     assert errors["accuracy"] == pytest.approx((0.25 / 70) ** 0.5, rel=0.2)
-    assert set(errors) == set(recording.COMPARED)
-    assert recording.standard_errors(rows, known, 200) == errors
+    assert set(errors) == set(baselines.COMPARED)
+    assert baselines.standard_errors(rows, known, 200) == errors
     undefined = known.model_copy(update={"test": figures("test", macro_f1=0.6, auc=None)})
-    assert "macro_auc" not in recording.standard_errors(rows, undefined, 3)
+    assert "macro_auc" not in baselines.standard_errors(rows, undefined, 3)
 
 
 def test_a_figure_is_no_worse_within_one_standard_error(
-    recording: ModuleType, monkeypatch: pytest.MonkeyPatch
+    baselines: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     errors = {"accuracy": 0.01, "macro_f1": 0.05}
-    monkeypatch.setattr(recording, "standard_errors", lambda *_: errors)
+    monkeypatch.setattr(baselines, "standard_errors", lambda *_: errors)
     known = summary()
-    given = recording.Baselines.model_validate(BASELINES)
-    comparison = recording.compare(pd.DataFrame(), known, given)
+    given = baselines.Baselines.model_validate(BASELINES)
+    comparison = baselines.compare(pd.DataFrame(), known, given)
     # Ours: accuracy 0.8125, macro F1 0.6484.
     assert comparison.no_worse == (
         {"accuracy": True, "macro_f1": False},
@@ -356,11 +366,11 @@ def test_the_comparisons_of_one_benchmark_are_read_by_their_names(
     }  # fmt: skip
 
 
-def test_a_run_of_another_configuration_is_told_apart(recording: ModuleType) -> None:
+def test_a_run_of_another_configuration_is_told_apart(finished_run: ModuleType) -> None:
     used = {"image_size": (96, 128), "backbone": {"name": "mobilenet", "weights": "none"}}
-    assert recording.states({"image_size": [96, 128], "backbone": {"name": "mobilenet"}}, used)
-    assert not recording.states({"backbone": {"name": "efficientnet_b4"}}, used)
-    assert not recording.states({"seed": 17}, used)
+    assert finished_run.states({"image_size": [96, 128], "backbone": {"name": "mobilenet"}}, used)
+    assert not finished_run.states({"backbone": {"name": "efficientnet_b4"}}, used)
+    assert not finished_run.states({"seed": 17}, used)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ MAY_LOOK = {
     "skin_lesion/registry/verification.py": "a registered version against its record",
     "benchmarks/precision.py": "what bfloat16 changes of a registered version",
     "benchmarks/scratch.py": "figures of a finished network, trained from scratch",
-    "benchmarks/recording.py": "standard errors of a finished run",
+    "benchmarks/baselines.py": "standard errors of a finished run",
 }
 # Whoever reads answers to test pictures that a look recorded.
 MAY_READ_ANSWERS = MAY_LOOK.keys() | {

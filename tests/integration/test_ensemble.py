@@ -171,22 +171,22 @@ def test_an_ensemble_is_recorded_like_any_run_but_for_drawn_images(
 ) -> None:
     """The last check refuses it, so that all the others found it true."""
     monkeypatch.syspath_prepend(str(root / "benchmarks"))
-    recording = importlib.import_module("recording")
+    recording, runs = (importlib.import_module(name) for name in ("recording", "finished_run"))
     config = str(workplace.folder / "ensemble.yaml")
     with pytest.raises(ValueError, match="synthetic images only"):
         recording.record(config, first.name)
-    run = recording.find_run(first.name, "ensemble_pipeline")
+    run = runs.find_run(first.name, "ensemble_pipeline")
     trained = [
-        sum(record.seconds for record in recording.output(run, f"{step}_fold_{fold}", name).records)
+        sum(record.seconds for record in runs.output(run, f"{step}_fold_{fold}", name).records)
         for step, name in (
             ("warmup_train", "warmup_history"),
             ("finetune_train", "finetune_history"),
         )
         for fold in (1, 2)
     ]
-    assert recording.minutes_of_work(run) * 60 >= sum(trained) > 0
+    assert runs.minutes_of_work(run) * 60 >= sum(trained) > 0
     with pytest.raises(ValueError, match=r"is one of ensemble_pipeline, and not of training"):
-        recording.find_run(first.name)
+        runs.find_run(first.name)
 
 
 @pytest.mark.parametrize(

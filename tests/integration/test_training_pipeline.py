@@ -1,7 +1,6 @@
 """The training pipeline on a small drawn data set: what it leaves behind, and what it re-runs."""
 
 import importlib
-import importlib.util
 import io
 import json
 import os
@@ -184,17 +183,14 @@ def test_the_results_name_figures_model_and_what_to_open(first: Any) -> None:
 
 
 def test_a_finished_run_is_recorded_with_its_commit_only_where_it_saw_real_images(
-    workplace: Any, first: Any, root: Path
+    workplace: Any, first: Any, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last check refuses it, so that all the others found it true."""
-    spec = importlib.util.spec_from_file_location("recording", root / "benchmarks/recording.py")
-    assert spec is not None
-    assert spec.loader is not None
-    recording = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(recording)
+    monkeypatch.syspath_prepend(str(root / "benchmarks"))
+    recording, runs = (importlib.import_module(name) for name in ("recording", "finished_run"))
     state = code_state()
-    run = recording.find_run(first.name)
-    assert recording.commit_of(run) == (state.commit[:7], state.dirty)
+    run = runs.find_run(first.name)
+    assert runs.commit_of(run) == (state.commit[:7], state.dirty)
     with pytest.raises(ValueError, match="synthetic images only"):
         recording.record(str(workplace.folder / "config.yaml"), first.name)
 
