@@ -9,12 +9,11 @@ import pandas as pd
 from ablation_plan import Plan, Size
 
 from skin_lesion.data.duplicates import find_duplicates
-from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.ingest import IngestResult, ingest
 from skin_lesion.data.split_table import LeakReport, SplitTable
 from skin_lesion.data.splits import assign_splits
 from skin_lesion.settings import IngestConfig
-from skin_lesion.tuning.data import LearningData, learning_data
+from skin_lesion.tuning.data import LearningData, kept_learning_data, learning_data
 
 _SPLIT = "split.json"
 
@@ -29,6 +28,10 @@ def data_at(plan: Plan, size: Size, folder: Path) -> LearningData:
         plan: The rows.
         size: Height and width of the pictures, in pixels.
         folder: Keeps the split and the pictures for the rows to come.
+
+    Raises:
+        ValueError: Other pictures can be used at this size than at the configuration's own.
+        LookupError: The folder holds pictures of another split.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -41,14 +44,7 @@ def data_at(plan: Plan, size: Size, folder: Path) -> LearningData:
                 raise ValueError(f"at {size[0]}x{size[1]} other pictures can be used than at first")
             learning_data(found.images, table, Path(scratch) / "part")
             os.replace(Path(scratch) / "part", own)
-    about = json.loads((own / "about.json").read_text(encoding="utf-8"))
-    learning = table.rows["split"].isin(["train", "val"])
-    rows = table.rows[learning].reset_index(drop=True)
-    part = SplitTable(rows, table.leak_report)
-    if about["split_hash"] != part.split_hash:
-        raise ValueError(f"{own} holds pictures of another split; remove {folder}")
-    images = ImageArray(own / "images.npy", tuple(about["shape"]), about["sha256"])
-    return LearningData(images, part)
+    return kept_learning_data(table, own)
 
 
 def _kept_split(path: Path) -> SplitTable | None:

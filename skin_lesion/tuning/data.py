@@ -56,9 +56,7 @@ def learning_data(images: ImageArray, split: SplitTable, folder: Path) -> Learni
         OSError: It cannot be written.
         DiskFullError: There is no room for it.
     """
-    kept = np.flatnonzero(split.rows["split"].isin(LEARNING_SPLITS).to_numpy())
-    rows = split.rows.iloc[kept].reset_index(drop=True)
-    part = SplitTable(rows, split.leak_report)
+    kept, part = _learning_rows(split)
     wanted = {"source_sha256": images.sha256, "split_hash": part.split_hash}
     path = folder / _PIXELS
     about = _read(folder / _ABOUT)
@@ -71,6 +69,32 @@ def learning_data(images: ImageArray, split: SplitTable, folder: Path) -> Learni
         partial.write_text(about.model_dump_json(), encoding="utf-8")
         os.replace(partial, folder / _ABOUT)
     return LearningData(ImageArray(path, about.shape, about.sha256), part)
+
+
+def kept_learning_data(split: SplitTable, folder: Path) -> LearningData:
+    """What `learning_data` left in a folder, for whoever does not have the whole data set at hand.
+
+    Args:
+        split: Of the whole data set, as it was given then.
+        folder: That of the copy.
+
+    Raises:
+        LookupError: There is no copy in it, or one of another split.
+    """
+    _, part = _learning_rows(split)
+    about = _read(folder / _ABOUT)
+    if about is None or not (folder / _PIXELS).is_file():
+        raise LookupError(f"{folder} holds no pictures of training and validation")
+    if about.split_hash != part.split_hash:
+        raise LookupError(f"{folder} holds pictures of another split; remove it")
+    return LearningData(ImageArray(folder / _PIXELS, about.shape, about.sha256), part)
+
+
+def _learning_rows(split: SplitTable) -> tuple[np.ndarray, SplitTable]:
+    """Row numbers of training and validation, ascending, and the split of these alone."""
+    kept = np.flatnonzero(split.rows["split"].isin(LEARNING_SPLITS).to_numpy())
+    rows = split.rows.iloc[kept].reset_index(drop=True)
+    return kept, SplitTable(rows, split.leak_report)
 
 
 def _read(path: Path) -> _About | None:

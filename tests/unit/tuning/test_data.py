@@ -8,7 +8,7 @@ import pytest
 
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.split_table import LeakReport, SplitTable
-from skin_lesion.tuning.data import learning_data
+from skin_lesion.tuning.data import kept_learning_data, learning_data
 
 LEAKS = LeakReport(
     groups_crossing=0, duplicates_crossing=0, merged_pairs=0, unmerged_pairs=0, images={}, groups={},
@@ -67,3 +67,29 @@ def test_a_copy_that_was_killed_half_way_is_not_taken_for_one(
     (tmp_path / "copy" / "about.json").unlink()  # it is written last
     data.images.path.write_bytes(b"half")
     assert len(learning_data(images, split, tmp_path / "copy").images.open()) == N * 3 // 4
+
+
+def test_a_copy_is_opened_without_the_whole_data_set(
+    whole: tuple[ImageArray, SplitTable], tmp_path: Path
+) -> None:
+    images, split = whole
+    first = learning_data(images, split, tmp_path / "copy")
+    images.path.unlink()
+    found = kept_learning_data(split, tmp_path / "copy")
+    assert found.images == first.images
+    assert found.split.rows.equals(first.split.rows)
+
+
+def test_a_copy_that_is_none_or_of_another_split_is_not_opened(
+    whole: tuple[ImageArray, SplitTable], tmp_path: Path
+) -> None:
+    images, split = whole
+    with pytest.raises(LookupError, match="holds no pictures of training and validation"):
+        kept_learning_data(split, tmp_path / "copy")
+    data = learning_data(images, split, tmp_path / "copy")
+    rows = split.rows.assign(split=np.where(np.arange(N) % 4 == 1, "val", "test"))
+    with pytest.raises(LookupError, match="pictures of another split"):
+        kept_learning_data(SplitTable(rows, LEAKS), tmp_path / "copy")
+    data.images.path.unlink()
+    with pytest.raises(LookupError, match="holds no pictures"):
+        kept_learning_data(split, tmp_path / "copy")
