@@ -12,7 +12,7 @@ from functools import partial
 
 from skin_lesion.chain import table
 from skin_lesion.ledger.log import LookLedger, environments_ledger, ledger_url
-from skin_lesion.ledger.records import LookRow
+from skin_lesion.ledger.records import LookRow, stored
 from skin_lesion.ledger.schema import BOOK, URL_VARIABLE, LedgerError
 
 write_csv = partial(table.write_csv, BOOK)
@@ -24,5 +24,6 @@ __all__ = [
     "LookRow",
     "environments_ledger",
     "ledger_url",
+    "stored",
     "write_csv",
 ]

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, case, func, select
 import skin_lesion
 from skin_lesion.chain.database import log_url
 from skin_lesion.chain.log import ChainedLog, utc_now
+from skin_lesion.chain.rows import Stored
 from skin_lesion.chain.verification import Head
 from skin_lesion.data.looking import Look, LookNote
-from skin_lesion.ledger.records import LookRow, from_stored, look_values
+from skin_lesion.ledger.records import LookRow, entered, from_stored, look_values, mark_of_entry
 from skin_lesion.ledger.schema import BOOK, LedgerError, test_looks
 from skin_lesion.settings import LedgerConfig
 
@@ -85,8 +86,32 @@ class LookLedger(ChainedLog[LookRow]):
         values = look_values(look, self._config)
         # Counted under the lock that it is written under: nobody else's look comes between.
         with self._database.writing() as connection:
-            before = _earlier(connection, look)
-            row = self._append(connection, [values])[0]
+            return self._written(connection, look, values)
+
+    def enter(self, row: LookRow) -> LookNote | None:
+        """Write down a look that another ledger has, such as that of a machine that was borrowed.
+
+        It becomes a row of today, since nothing can be put between the rows of a chain: its reason
+        ends with when it was written and the hash of its row there.
+
+        Returns:
+            Where it stands and what came before it; None where this ledger has the look already, be
+            it as the very row or as one that was entered.
+
+        Raises:
+            ValueError: The row is not as it was written.
+            LedgerError: It was not entered.
+        """
+        look = entered(row, self._config)
+        values = look_values(look, self._config)
+        with self._database.writing() as connection:
+            if _has(connection, row):
+                return None
+            return self._written(connection, look, values)
+
+    def _written(self, connection: Connection, look: Look, values: Stored) -> LookNote:
+        before = _earlier(connection, look)
+        row = self._append(connection, [values])[0]
         return LookNote(
             row=row.id,
             head=str(Head(row.row_hash, row.id)),
@@ -125,6 +150,15 @@ def _earlier(connection: Connection, look: Look) -> Any:
         func.min(column.at).label("since"),
     ).where(column.test_hash == look.test_hash)
     return connection.execute(counts).one()
+
+
+def _has(connection: Connection, row: LookRow) -> bool:
+    """Whether a look of another ledger is in this one."""
+    column = test_looks.c
+    itself = column.row_hash == row.row_hash
+    as_entry = column.reason.endswith(mark_of_entry(row), autoescape=True)
+    found = select(column.id).where(column.test_hash == row.test_hash, itself | as_entry).limit(1)
+    return connection.execute(found).first() is not None
 
 
 def ledger_url(given: str | None, root: Path | None = None) -> str:

@@ -3,12 +3,19 @@
 import getpass
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, get_args
 
-from skin_lesion.chain.rows import DamagedRowError, Stored, checked_sha256, checked_text
-from skin_lesion.data.looking import Kind, Look
+from skin_lesion.chain.rows import (
+    DamagedRowError,
+    Stored,
+    checked_sha256,
+    checked_text,
+    row_hash,
+    timestamp,
+)
+from skin_lesion.data.looking import Kind, Look, LookedAt, Purpose
 from skin_lesion.settings import LedgerConfig
 
 
@@ -18,7 +25,8 @@ class LookRow:
 
     Attributes:
         id: 1 for the first row, one more for each further one, without gaps.
-        at: When it was written, UTC, by the clock of the writer: before there were figures.
+        at: When it was written, UTC, by the clock of the writer: before there were figures. A look
+            that was entered from another ledger tells in its reason when it was written there.
         user: Who looked.
         tool: What looked.
         kind: Whether a model was shown pictures, or figures were computed from recorded answers.
@@ -100,3 +108,36 @@ def from_stored(values: Mapping[str, Any]) -> LookRow:
     if cells["kind"] not in get_args(Kind):
         raise DamagedRowError(f"row {cells['id']!r} is damaged: its kind is {cells['kind']!r}")
     return LookRow(**cells)
+
+
+def stored(row: LookRow) -> Stored:
+    """A row as the database keeps it, so that `row_hash` can be computed from it."""
+    return asdict(row) | {"at": timestamp(row.at)}
+
+
+def mark_of_entry(row: LookRow) -> str:
+    """How the reason of a look ends that was entered from another ledger."""
+    return f" [entered from row {row.id} of another ledger, {row.row_hash}]"
+
+
+def entered(row: LookRow, config: LedgerConfig) -> Look:
+    """The look that a row of another ledger tells of, with where it comes from as part of its reason.
+
+    Raises:
+        ValueError: The row's values do not give its hash.
+    """
+    if row_hash(stored(row)) != row.row_hash:
+        raise ValueError(
+            f"row {row.id} of the other ledger is not as it was written: its values do not give its hash"
+        )
+    end = f" (written {timestamp(row.at)}){mark_of_entry(row)}"
+    reason = row.reason[: max(0, config.max_reason_characters - len(end))] + end
+    return Look(
+        row.kind,
+        Purpose(row.tool, reason, row.run, row.user),
+        LookedAt(row.bundle_hash, row.trained_hash, row.model),
+        row.against_hash,
+        row.split_hash,
+        row.test_hash,
+        row.images,
+    )

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -178,3 +179,67 @@ def test_a_ledger_that_is_not_there_is_made_only_where_it_may_be(tmp_path: Path)
     with pytest.raises(LookupError, match="there is no ledger of test looks at"):
         LookLedger.open(f"sqlite:///{tmp_path / 'looks.db'}", create=False)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_look_of_another_ledger_is_entered_once_and_says_where_it_is_from(
+    ledger: LookLedger, look, tmp_path: Path
+) -> None:
+    then = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    other = LookLedger.open(f"sqlite:///{tmp_path / 'other.db'}", clock=lambda: then)
+    other.record(look("b"))
+    ledger.record(look("a"))
+    (row,) = other.rows()
+    note = ledger.enter(row)
+    assert (note.row, note.before, note.models_before) == (2, 1, 1)
+    entry = ledger.row(2)
+    assert entry.reason == (
+        "a test wants the figures (written 2026-01-01T12:00:00.000000Z) [entered from row 1 of another "
+        f"ledger, {row.row_hash}]"
+    )
+    assert (entry.user, entry.tool, entry.run, entry.model) == (
+        row.user, row.tool, row.run, row.model,
+    )  # fmt: skip
+    assert (entry.bundle_hash, entry.trained_hash) == (row.bundle_hash, row.trained_hash)
+    assert (entry.split_hash, entry.test_hash) == (row.split_hash, row.test_hash)
+    assert entry.at > then
+    assert ledger.enter(row) is None
+    assert ledger.enter(ledger.row(1)) is None, "its own row is no other look"
+    assert ledger.head().rows == 2
+    assert ledger.verify(Head.parse(note.head)).sound
+
+
+def test_two_who_enter_the_same_look_at_once_enter_it_once(
+    ledger: LookLedger, look, tmp_path: Path
+) -> None:
+    other = LookLedger.open(f"sqlite:///{tmp_path / 'other.db'}")
+    other.record(look())
+    (row,) = other.rows()
+    with ThreadPoolExecutor(4) as pool:
+        notes = list(pool.map(lambda _: ledger.enter(row), range(8)))
+    assert sum(note is not None for note in notes) == 1
+    assert ledger.head().rows == 1
+
+
+def test_a_long_reason_makes_room_for_where_the_look_is_from(
+    ledger: LookLedger, look, tmp_path: Path
+) -> None:
+    other = LookLedger.open(f"sqlite:///{tmp_path / 'other.db'}")
+    other.record(look(purpose=Purpose("evaluate", "x" * 1000)))
+    (row,) = other.rows()
+    ledger.enter(row)
+    reason = ledger.row(1).reason
+    assert len(reason) == 1000
+    assert reason.startswith("xxx")
+    assert reason.endswith(f"{row.row_hash}]")
+    assert ledger.enter(row) is None
+
+
+def test_a_row_of_another_ledger_that_was_changed_is_not_entered(
+    ledger: LookLedger, look, tmp_path: Path
+) -> None:
+    other = LookLedger.open(f"sqlite:///{tmp_path / 'other.db'}")
+    other.record(look())
+    (row,) = other.rows()
+    with pytest.raises(ValueError, match="row 1 of the other ledger is not as it was written"):
+        ledger.enter(replace(row, images=row.images + 1))
+    assert ledger.head().rows == 0
