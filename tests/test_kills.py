@@ -23,7 +23,7 @@ SAME = {
         {"where": "checkpoint", "half_written": 1, "aimed": True},
     ],
 }
-# The real store, with weights that take a while to write and without Keras, which takes seconds to start.
+# The real store, with files that take a while to write and without Keras, which takes seconds to start.
 WRITER = """
 import json, sys, time
 from pathlib import Path
@@ -34,11 +34,16 @@ from skin_lesion.modeling.history import EpochRecord
 
 class Model:
     def get_weights(self):
-        return [np.zeros(4_000_000, np.float32)]
+        return [np.zeros(1000, np.float32)]
 
+def slowly(*given, **named):
+    savez(*given, **named)
+    time.sleep(0.3)
+
+savez, np.savez = np.savez, slowly
 folder = Path(sys.argv[1]) / sys.argv[2]
 events = (folder / "events.jsonl").open("a", buffering=1)
-checkpoints.optimizer_state = lambda _: {"momentum": np.zeros(4_000_000, np.float32)}
+checkpoints.optimizer_state = lambda _: {"momentum": np.zeros(1000, np.float32)}
 store = CheckpointStore(folder / "checkpoints" / "key" / "warmup")
 last = store.latest()
 progress = Progress() if last is None else store.read_progress(last)
