@@ -1,9 +1,9 @@
-"""What an MLflow run holds: configuration, epochs, curves, weights and the evaluation.
+"""What an MLflow run holds: configuration, epochs, curves, weights and documents.
 
-Every function that logs writes to the active run.
+Every function that logs writes to the active run. What a run holds of the evaluation is logged and read
+by `tracking_evaluation`: who trains imports this module, and has no business with the test split.
 """
 
-import json
 import logging
 import tempfile
 import time
@@ -13,12 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skin_lesion.checkout import code_state
-from skin_lesion.evaluation.report import EvaluationReport
-from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.modeling.history import EpochRecord, History
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow import MlflowClient
     from mlflow.entities import Metric
 
@@ -27,7 +24,6 @@ log = logging.getLogger(__name__)
 CURVES = "curves"
 CHECKPOINTS = "checkpoints"
 EVALUATION = "evaluation"
-PREDICTIONS = "predictions.parquet"
 DOCUMENTS = "documents"
 TRAINED_BY = "trained_by_run"
 _METRICS_A_REQUEST = 1000  # limit of MLflow
@@ -193,65 +189,12 @@ def log_phase(history: History, model: Path) -> None:
     mlflow.log_artifact(str(model), f"{CHECKPOINTS}/{history.phase}")
 
 
-def log_evaluation(report: EvaluationReport) -> None:
-    """Log the figures of validation and test, every picture, and the whole report."""
-    import mlflow
-
-    summary = report.summary
-    figures = {
-        name: split.model_dump(exclude={"intervals"})
-        for name, split in (("val", summary.val), ("test", summary.test))
-    }
-    numbers = {
-        name: float(value)
-        for name, value in flatten(
-            {**figures, "temperature": summary.decisions.calibrator.temperature}
-        )
-        if isinstance(value, int | float)
-    }
-    mlflow.log_metrics(numbers)
-    with tempfile.TemporaryDirectory(prefix="skin-lesion-") as name:
-        folder = Path(name)
-        (folder / "report.json").write_text(summary.model_dump_json(indent=2))
-        schema = json.dumps(ReportSummary.model_json_schema(), indent=2)
-        (folder / "report.schema.json").write_text(schema)
-        (folder / "report.html").write_text(report.to_html())
-        report.predictions.to_parquet(folder / PREDICTIONS, index=False)
-        for figure, png in report.figures.items():
-            (folder / f"{figure}.png").write_bytes(png)
-        mlflow.log_artifacts(str(folder), EVALUATION)
-
-
 def log_documents(documents: Mapping[str, str]) -> None:
     """Log texts, such as the model card, by their file names."""
     import mlflow
 
     for name, text in documents.items():
         mlflow.log_text(text, f"{DOCUMENTS}/{name}")
-
-
-def logged_predictions(run_id: str) -> "pd.DataFrame":
-    """What a model said of the validation and test images, as its run logged it.
-
-    Raises:
-        LookupError: The run is gone, or logged none.
-    """
-    import mlflow
-    import pandas as pd
-    from mlflow.exceptions import MlflowException
-
-    with tempfile.TemporaryDirectory(prefix="skin-lesion-") as folder:
-        try:
-            path = mlflow.artifacts.download_artifacts(
-                run_id=run_id, artifact_path=f"{EVALUATION}/{PREDICTIONS}", dst_path=folder
-            )
-        except (MlflowException, OSError) as error:
-            if not is_missing(error):
-                raise
-            raise LookupError(
-                f"run {run_id} holds no {EVALUATION}/{PREDICTIONS}: {error}"
-            ) from error
-        return pd.read_parquet(path)
 
 
 def adopt_phases(histories: Sequence[History]) -> None:

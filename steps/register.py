@@ -7,7 +7,7 @@ from zenml.types import HTMLString
 
 from materializers._files import workspace
 from materializers.registered_version import RegisteredVersionMaterializer
-from skin_lesion import tracking
+from skin_lesion import tracking, tracking_evaluation
 from skin_lesion.data.augment import AugmentationPlan
 from skin_lesion.data.manifest import Manifest
 from skin_lesion.data.split_table import SplitTable
@@ -49,7 +49,7 @@ def register(
     with mlflow_run() as run_id, workspace() as space:
         tracking.log_configuration(resolved_configuration())
         adopt_training(histories, bundle.contract)
-        tracking.log_evaluation(evaluation)
+        tracking_evaluation.log_evaluation(evaluation)
         run = get_step_context().pipeline_run.name
         released = release(bundle, evaluation, config, space.path / "bundle", run=run)
         version, gate = released.version, released.gate

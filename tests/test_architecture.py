@@ -50,6 +50,7 @@ FORBIDDEN = {"skin_lesion": {"zenml", "streamlit"}, "app": {"zenml", "tensorflow
 MLFLOW_SPEAKERS = (
     "skin_lesion/tracking.py",
     "skin_lesion/live/",
+    "skin_lesion/tracking_evaluation.py",
     "skin_lesion/tracking_members.py",
     "skin_lesion/tracking_trials.py",
     "skin_lesion/registry/",

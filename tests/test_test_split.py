@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from steps._caching import _closure
+from steps._caching import _closure, _file_of, _imported_names
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(
@@ -47,8 +47,11 @@ MAY_NAME = MAY_LOOK.keys() | {
     "skin_lesion/evaluation/cards/model_card_results.py",
     "skin_lesion/evaluation/plots.py",
     "skin_lesion/evaluation/summary.py",
-    "skin_lesion/tracking.py",
+    "skin_lesion/tracking_evaluation.py",
 }
+BENCHMARKS = ROOT / "benchmarks"
+IN_BENCHMARKS = {path.stem for path in BENCHMARKS.glob("*.py")}
+ABLATION = list(BENCHMARKS.glob("ablation*.py"))
 DOOR = {"look_at_test", "look_at_answers"}
 ANSWERS = {"sample_of_test", "recorded_sample", "logged_predictions"}
 HOME = {
@@ -56,7 +59,7 @@ HOME = {
     "look_at_answers": "skin_lesion/data/looking.py",
     "sample_of_test": "skin_lesion/evaluation/report.py",
     "recorded_sample": "skin_lesion/registry/measurements.py",
-    "logged_predictions": "skin_lesion/tracking.py",
+    "logged_predictions": "skin_lesion/tracking_evaluation.py",
 }
 
 
@@ -92,6 +95,44 @@ def users(wanted: set[str]) -> set[str]:
     }
 
 
+def modules(*rooms: str) -> list[str]:
+    """Every module of these packages and modules, as the steps name them."""
+    package = ROOT / "skin_lesion"
+    files = [path for room in rooms for path in (package / room).rglob("*.py")]
+    paths = files + [path for room in rooms if (path := package / f"{room}.py").is_file()]
+    return sorted(
+        ".".join(path.relative_to(package).with_suffix("").parts).removesuffix(".__init__")
+        for path in paths
+    )
+
+
+def forbidden(reached: set[str]) -> set[str]:
+    """Files that lead to the test split, or to what was seen of it."""
+    rooms = ("skin_lesion/data/looking.py", "skin_lesion/registry/", "skin_lesion/ledger/")
+    return {path for path in reached if path.startswith(rooms)} | (reached & MAY_READ_ANSWERS)
+
+
+def reached_from(program: Path) -> set[str]:
+    """Files that a program of the benchmarks imports, directly or not, those beside it included."""
+    pending, beside, library = [program], set[str](), set[str]()
+    while pending:
+        path = pending.pop()
+        if label(path) not in beside:
+            beside.add(label(path))
+            pending += (BENCHMARKS / f"{name}.py" for name in imported(path) & IN_BENCHMARKS)
+            library.update(_imported_names(path.read_bytes(), "benchmarks"))
+    known = [name for name in library if _file_of(name, ROOT) is not None]
+    wanted = tuple(name.removeprefix("skin_lesion.") for name in known if "." in name)
+    return beside | {path for path, _ in _closure(wanted, ROOT)}
+
+
+def imported(path: Path) -> set[str]:
+    """Modules that a file imports by one name, anywhere in it."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return plain | {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+
+
 def test_only_named_modules_look_at_the_test_split() -> None:
     assert users(DOOR) == MAY_LOOK.keys()
 
@@ -110,13 +151,33 @@ def test_every_module_that_is_named_is_there(name: str) -> None:
     assert all((ROOT / path).is_file() for path in globals()[name])
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["modeling.train", "modeling.export", "modeling.ensemble", "data.loader", "data.augment"],
-)
+@pytest.mark.parametrize("module", modules("modeling", "data/loader", "data/augment"))
 def test_code_that_trains_has_no_way_to_the_door(module: str) -> None:
     reached = {path for path, _ in _closure((module,), ROOT)}
-    forbidden = ("skin_lesion/data/looking.py", "skin_lesion/evaluation/", "skin_lesion/registry/",
-                 "skin_lesion/ledger/")  # fmt: skip
     assert reached
-    assert not {path for path in reached if path.startswith(forbidden)}
+    assert not forbidden(reached)
+    assert not {path for path in reached if path.startswith("skin_lesion/evaluation/")}
+
+
+@pytest.mark.parametrize(
+    "module", modules("tuning", "live", "tracking", "tracking_members", "tracking_trials")
+)
+def test_code_that_searches_or_watches_a_training_has_no_way_to_it_either(module: str) -> None:
+    reached = {path for path, _ in _closure((module,), ROOT)}
+    assert reached
+    assert not forbidden(reached)
+
+
+@pytest.mark.parametrize("program", sorted(path.name for path in ABLATION))
+def test_the_ablation_has_no_way_to_it_either(program: str) -> None:
+    """It chooses the recipe."""
+    reached = reached_from(BENCHMARKS / program)
+    assert f"benchmarks/{program}" in reached
+    assert not forbidden(reached)
+
+
+def test_the_way_of_what_does_look_is_seen() -> None:
+    """Else what is said above would be said of anything."""
+    for module in ("release", "evaluation.report", "registry.lookup", "tracking_evaluation"):
+        assert forbidden({path for path, _ in _closure((module,), ROOT)}), module
+    assert forbidden(reached_from(BENCHMARKS / "seeds.py"))

@@ -27,7 +27,8 @@ from skin_lesion.registry.recorded import (
     recorded_evidence,
     recorded_file,
 )
-from skin_lesion.tracking import DOCUMENTS, EVALUATION, logged_predictions
+from skin_lesion.tracking import DOCUMENTS, EVALUATION
+from skin_lesion.tracking_evaluation import logged_predictions
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,9 @@ whoever looks has to say why, and the look is in the ledger before there is anyt
 - New figures from answers to test pictures that an earlier look recorded are a look too, which
   `look_at_answers` records. To show what was recorded, as the dashboard does, is none.
 
-Code that trains imports nothing of this file, and trials of a search are given pictures without those
-of the test split; `tests/test_test_split.py` names all who may look.
+Code that trains, searches or watches a training imports nothing of this file, directly or not, and
+trials of a search are given pictures without those of the test split; `tests/test_test_split.py` holds
+it, and names all who may look.
 """
 
 import hashlib

@@ -14,6 +14,7 @@ from skin_lesion.registry.version import (
     RegisteredVersion,
     as_registered,
 )
+from skin_lesion.tracking_evaluation import logged_predictions
 
 # Where `mlflow.pyfunc.log_model` puts the artifact named `bundle`.
 _BUNDLE = "artifacts/bundle"
@@ -171,7 +172,7 @@ def production(name: str = MODEL_NAME) -> ProductionModel | None:
     if version is None:
         return None
     try:
-        sample = sample_of_test(tracking.logged_predictions(measuring_run(version)))
+        sample = sample_of_test(logged_predictions(measuring_run(version)))
     except LookupError as error:
         log.warning("production version %s cannot be compared: %s", version.version, error)
         sample = None

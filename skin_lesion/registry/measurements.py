@@ -11,6 +11,7 @@ from skin_lesion.evaluation.report import EvaluationReport, sample_of_test
 from skin_lesion.evaluation.sample import Sample
 from skin_lesion.evaluation.summary import ReportSummary
 from skin_lesion.registry.version import RegisteredVersion
+from skin_lesion.tracking_evaluation import logged_predictions
 
 # The run whose figures stand among the tags, where that is not the one that registered the version.
 MEASURED_BY = "measured_run_id"
@@ -54,7 +55,7 @@ def recorded_sample(version: RegisteredVersion) -> Sample:
         LookupError: They were not logged, or are gone.
     """
     try:
-        return sample_of_test(tracking.logged_predictions(measuring_run(version)))
+        return sample_of_test(logged_predictions(measuring_run(version)))
     except LookupError as error:
         raise LookupError(
             f"version {version.version} cannot be measured again, since what it said of its test "
@@ -87,5 +88,5 @@ def recorded_report(version: RegisteredVersion) -> EvaluationReport:
                 f"{_REPORT} of run {run_id} was written by another version of the library "
                 f"({error.error_count()} fields differ); run the pipeline again to measure anew"
             ) from error
-    predictions = tracking.logged_predictions(run_id)
+    predictions = logged_predictions(run_id)
     return EvaluationReport(summary, predictions, figures={}, reference=None)

@@ -7,7 +7,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from skin_lesion import tracking
+from skin_lesion import tracking, tracking_evaluation
 from skin_lesion.checkout import CodeState
 from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.modeling.history import EpochRecord, History
@@ -201,7 +201,7 @@ def test_an_evaluation_is_logged_in_numbers_pictures_and_as_a_report(
     client: mlflow.MlflowClient, run_id: str, small_report: EvaluationReport
 ) -> None:
     report = small_report
-    tracking.log_evaluation(report)
+    tracking_evaluation.log_evaluation(report)
     metrics = client.get_run(run_id).data.metrics
     assert metrics["test.macro_f1"] == report.summary.test.macro_f1
     assert metrics["test.per_class.mel.recall"] == report.summary.test.per_class["mel"].recall

@@ -8,7 +8,7 @@ import mlflow
 import pytest
 
 from app.clinic.measured import Evidence, Measurements
-from skin_lesion import tracking
+from skin_lesion import tracking, tracking_evaluation
 from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.registry import RegisteredVersion
 from skin_lesion.registry.recorded import REPORT, NoEvidenceError, RecordedEvidence
@@ -32,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, small_report: EvaluationReport
     folder = tmp_path_factory.mktemp("measured")
     with mlflow_at(folder):
         with tracking.continued_run("tests", "measured", {}, folder / "files") as run_id:
-            tracking.log_evaluation(small_report)
+            tracking_evaluation.log_evaluation(small_report)
             tracking.log_documents({"model_card.md": "# Card of a naïve model"})
         yield run_id
 

@@ -16,7 +16,8 @@ from pipelines.cli import main
 from pipelines.failures import explain
 from skin_lesion.patience import be_quick
 from skin_lesion.registry import open_bundle
-from skin_lesion.tracking import logged_predictions, without_password
+from skin_lesion.tracking import without_password
+from skin_lesion.tracking_evaluation import logged_predictions
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -9,7 +9,7 @@ import mlflow
 import numpy as np
 import pytest
 
-from skin_lesion import tracking
+from skin_lesion import tracking, tracking_evaluation
 from skin_lesion.evaluation.report import LOGIT_COLUMNS, PROBABILITY_COLUMNS, EvaluationReport
 from skin_lesion.registry import MODEL_NAME
 from skin_lesion.release import release
@@ -64,7 +64,7 @@ def shelf(
                 report = _guessing(report)
             run = tracking.continued_run("tests", f"run {number}", {}, folder / "files")
             with run:
-                tracking.log_evaluation(report)
+                tracking_evaluation.log_evaluation(report)
                 released = release(bundle, report, limits, folder / f"final {number}" / "bundle")
             assert released.version.version == number
             assert released.gate.passed == (number != FAILED)

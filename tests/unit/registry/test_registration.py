@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from skin_lesion import tracking
+from skin_lesion import tracking, tracking_evaluation
 from skin_lesion.evaluation.gate_report import GateCheck, GateReport
 from skin_lesion.evaluation.report import EvaluationReport
 from skin_lesion.labels import LABELS
@@ -334,7 +334,7 @@ def test_production_is_what_the_alias_says(
     try:
         before = production(NAME)
         assert before.sample is None  # nothing was logged yet
-        tracking.log_evaluation(report)
+        tracking_evaluation.log_evaluation(report)
         found = production(NAME)
     finally:
         client.delete_registered_model_alias(NAME, "champion")
