@@ -17,6 +17,9 @@ from pipelines.rerun import RerunRequest, prepare_rerun
 from pipelines.rerun_plan import Action
 from pipelines.stacks import set_up_stack
 from skin_lesion.data.archives import SourceError
+from skin_lesion.modeling import loop
+from skin_lesion.modeling.checkpoints import Progress
+from skin_lesion.modeling.phase import Phase
 from steps._run import checkpoint_root
 from tests.integration.conftest import TINY, Workplace, write_data_set
 from tests.small_world import QUICK
@@ -171,6 +174,30 @@ def test_a_failed_run_is_gone_on_with(failed: Any) -> None:
     assert reasons["register"][1].startswith("never began in that run")
     run = rerun("finetune_train", "--set", "finetune_train.frozen_blocks=0", "--run", failed.name)
     assert executed(run) == {"finetune_train", "evaluate", "register"}
+    assert run.status == ExecutionStatus.COMPLETED
+
+
+@pytest.mark.slow
+def test_a_re_run_that_died_in_the_second_phase_is_gone_on_with_by_naming_that_phase(
+    first: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[tuple[str, int]] = []
+    dying = True
+
+    def told(phase: Phase, progress: Progress) -> str:
+        trained.append((phase.name, progress.records[-1].epoch))
+        if dying and phase.name == "finetune":
+            raise RuntimeError("the machine was taken away")
+        return "an epoch"
+
+    monkeypatch.setattr(loop, "progress_line", told)
+    assert main(["rerun", "warmup_train", "--run", first.name, "--no-cache", "--yes"]) == 1
+    assert trained == [("warmup", 0), ("finetune", 1)]
+    trained.clear()
+    dying = False
+    run = rerun("finetune_train", "--interrupted")
+    assert run.steps["warmup_train"].status == ExecutionStatus.SKIPPED
+    assert trained == [("finetune", 2)], "neither the first phase nor an epoch that was finished"
     assert run.status == ExecutionStatus.COMPLETED
 
 
