@@ -1,4 +1,4 @@
-"""The life of two models, by the commands that a person types: trained, promoted, rolled back.
+"""The life of two models, the demo's and a worse one, by the commands that a person types.
 
 Keep the order of the tests: each begins where the one before ended.
 """
@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from pipelines.cli import main
+from skin_lesion.labels import LABELS
 from skin_lesion.registry import MODEL_NAME, find_version
 
 pytestmark = pytest.mark.slow
@@ -64,34 +65,46 @@ def place(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Path
     mlflow.set_tracking_uri(before)
 
 
-def train(place: Path, root: Path, epochs: int | None) -> int:
-    """Number of the version that the demo registers, with all its epochs or with fewer."""
+def train(place: Path, root: Path, epochs: int | None) -> Any:
+    """Steps of a run of the demo, as it is shipped or with fewer epochs and a shorter evaluation."""
     from zenml.client import Client
 
     from pipelines.training import training_pipeline
 
-    config = yaml.safe_load((root / "configs" / "demo.yaml").read_text())
-    config["steps"]["evaluate"] = {"parameters": {"config": QUICK}}
+    path = root / "configs" / "demo.yaml"
     if epochs is not None:
+        config = yaml.safe_load(path.read_text())
+        config["steps"]["evaluate"] = {"parameters": {"config": QUICK}}
         for step in ("warmup_train", "finetune_train"):
             config["steps"][step]["parameters"]["config"] |= {"epochs": epochs, "rise_epochs": 0}
-    (place / "config.yaml").write_text(yaml.safe_dump(config))
-    run = training_pipeline.with_options(config_path=str(place / "config.yaml"))()
-    steps = Client().get_pipeline_run(run.id).steps
+        path = place / "config.yaml"
+        path.write_text(yaml.safe_dump(config))
+    run = training_pipeline.with_options(config_path=str(path))()
     mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
-    return int(steps["register"].outputs["registered_version"][0].load().version)
+    return Client().get_pipeline_run(run.id).steps
+
+
+def registered(steps: Any) -> Any:
+    """The version that a run registered."""
+    return steps["register"].outputs["registered_version"][0].load()
 
 
 @pytest.fixture(scope="module")
-def better(place: Path, root: Path) -> int:
-    """The version that passes its gates."""
+def demo(place: Path, root: Path) -> Any:
+    """Steps of the demo's run."""
     return train(place, root, None)
+
+
+@pytest.fixture(scope="module")
+def better(demo: Any) -> int:
+    """The version that passes its gates."""
+    return int(registered(demo).version)
 
 
 @pytest.fixture(scope="module")
 def worse(place: Path, root: Path, better: int) -> int:
     """The version that fails them."""
-    return train(place, root, 1)
+    return int(registered(train(place, root, 1)).version)
 
 
 def command(*words: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -129,6 +142,19 @@ def of_zenml(version: int) -> int:
 
 def codes(found: dict[str, Any]) -> set[str]:
     return {one["code"] for one in found["disagreements"]}
+
+
+def test_the_demo_learns_every_class_and_registers_its_model(demo: Any) -> None:
+    report = demo["evaluate"].outputs["evaluation"][0].load()
+    assert report.summary.test.macro_f1 >= 0.90
+    test = report.predictions.query("split == 'test'")
+    lesions = test.groupby("dx")["lesion_id"].nunique()
+    assert set(lesions.index) == set(LABELS)
+    assert lesions.min() >= 15, lesions.to_dict()
+    version = registered(demo)
+    assert version.name == MODEL_NAME
+    kept = mlflow.MlflowClient().get_model_version(MODEL_NAME, str(version.version))
+    assert (kept.status, kept.tags["bundle_hash"]) == ("READY", version.bundle_hash)
 
 
 def test_nothing_is_in_production_after_training(better, worse, capsys) -> None:
