@@ -21,17 +21,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict
-from recording import (
-    ROOT,
+from finished_run import (
     commit_of,
-    evidence_of,
     find_run,
     minutes_of_work,
     output,
     refuse_other_code,
     states,
 )
+from pydantic import BaseModel, ConfigDict
+from recording import evidence_of
+from root import ROOT
 
 from skin_lesion.batch.files import write_text
 from skin_lesion.checkout import processor
