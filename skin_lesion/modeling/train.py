@@ -107,7 +107,7 @@ def train_warmup(
             keep_best=False,
             patience=None,
         )
-        weights = backbone.model_dump_json(exclude=PLACES)
+        weights = backbone.model_dump_json(exclude=set(PLACES))
         key = _key(data, config, context, weights, pretrained_on)
         history = run_phase(phase, classifier, backbone, data, context, key, devices)
     return keep(classifier, backbone, pretrained_on, history, _store(context, key, phase))
