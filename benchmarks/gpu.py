@@ -15,12 +15,12 @@ Needs keras, jax, numpy, pandas, scikit-learn, Pillow, h5py and pydantic; no Ten
 ZenML; `--scratch` wants scipy, tqdm and sqlalchemy too (see `scratch.py`). On a CPU the result is
 only written where `--result` says.
 
-The result is written after each part. `--scratch` keeps a checkpoint of every epoch in `.work/gpu`, or
-where `--checkpoints` says: the same command goes on from the last one, whatever killed it. It looks at
-the test split, and so needs the ledger of looks (`SKIN_LESION_LEDGER_URL`, else `.work/test-looks.db`),
-which is opened before anything is measured. On a borrowed machine name a folder that comes home for
-`--result` and `--checkpoints`. Its ledger stays behind; the looks are in the result as well, as `looks`,
-before there are figures. At home
+The result is written after each part; what an earlier call measured and this one does not stays in it.
+`--scratch` keeps a checkpoint of every epoch in `.work/gpu`, or where `--checkpoints` says: the same
+command goes on from the last one, whatever killed it. It looks at the test split, and so needs the ledger
+of looks (`SKIN_LESION_LEDGER_URL`, else `.work/test-looks.db`), which is opened before anything is
+measured. On a borrowed machine name a folder that comes home for `--result` and `--checkpoints`. Its
+ledger stays behind; the looks are in the result as well, as `looks`, before there are figures. At home
 
     python benchmarks/enter_looks.py benchmarks/results/gpu.json
 
@@ -35,6 +35,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from gpu_result import keep_result, read_result, with_earlier
 from gpu_speed import (
     FINETUNE_EPOCHS,
     TRAINING_IMAGES,
@@ -51,7 +52,6 @@ from gpu_speed import (
 from learners import learner_of, random_data
 from root import ROOT
 
-from skin_lesion.batch.files import write_text
 from skin_lesion.memory import accelerator_memory, host_memory
 from skin_lesion.settings import BackboneConfig, FinetuneConfig, WarmupConfig
 
@@ -86,6 +86,12 @@ def main() -> int:
     device = jax.devices()[0]
     if device.platform == "cpu" and options.result is None:
         print("No accelerator: the figures are those of a CPU and are not kept.")
+    target = options.result or (RESULT if device.platform != "cpu" else None)
+    try:
+        earlier = read_result(target)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
     shared: dict[str, Any] = {
         "precision": options.precision, "batch_size": options.batch_size,
         "workers": options.workers,
@@ -134,34 +140,29 @@ def main() -> int:
         },
         "memory": {k: round(v, 2) for k, v in (host_memory() | accelerator_memory()).items()},
     }
-    target = options.result or (RESULT if device.platform != "cpu" else None)
-    keep_result(result, target)
+    keep_result(result, earlier, target)
     if options.whole is not None:
         minutes = whole_recipe(options, warmup, finetune)
         result["seed_recipe"] |= {
             "measured_minutes": {k: round(v, 2) for k, v in minutes.items()},
             "measured_images": options.whole,
             "measured_epochs": [warmup.epochs, finetune.epochs],
+            "measured_on": device.device_kind,
         }
-        keep_result(result, target)
+        keep_result(result, earlier, target)
     if ledger is not None:
 
         def keep(found: dict[str, Any]) -> None:
-            keep_result(result | {"from_scratch": found}, target)
+            part = found | {"device": device.device_kind}
+            keep_result(result | {"from_scratch": part}, earlier, target)
 
         wanted = Scratch(
             options.scratch, options.scratch_backbone, options.feature_layer,
             tuple(options.scratch_size), options.scratch_epochs, shared, options.checkpoints,
         )  # fmt: skip
         result["from_scratch"] = train_from_scratch(wanted, ledger, keep)
-    print(json.dumps(result, indent=2))
+    print(json.dumps(with_earlier(result, earlier), indent=2))
     return 0
-
-
-def keep_result(result: dict[str, Any], target: Path | None) -> None:
-    """Write what was measured so far, before a longer part that may be cut off."""
-    if target is not None:
-        write_text(target, json.dumps(result, indent=2) + "\n")
 
 
 def _options() -> argparse.Namespace:
