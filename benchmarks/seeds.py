@@ -60,6 +60,7 @@ class Seed(BaseModel):
         run: Its name in ZenML.
         commit: Commit of the project that ran.
         dirty: Whether files differed from that commit; None where the run did not note it.
+        code_version: What its model's contract says of the code that trained it, the same for all seeds.
         machine: Processor and number of cores.
         minutes: Time that its steps took where each did its work, all epochs of training included.
         training_minutes: Those of the epochs alone.
@@ -77,6 +78,7 @@ class Seed(BaseModel):
     run: str
     commit: str
     dirty: bool | None
+    code_version: str
     machine: str
     minutes: float
     training_minutes: float
@@ -161,7 +163,8 @@ def run_seed(config: dict[str, Any], seed: int, name: str) -> "PipelineRunRespon
 
 def seed_of(run: "PipelineRunResponse", seed: int) -> Seed:
     """What is kept of a run."""
-    refuse_other_code(run.name, output(run, "finetune_train", "bundle").contract.code_version)
+    trained_with: str = output(run, "finetune_train", "bundle").contract.code_version
+    refuse_other_code(run.name, trained_with)
     report: EvaluationReport = output(run, "evaluate", "evaluation")
     summary = report.summary
     commit, dirty = commit_of(run)
@@ -179,6 +182,7 @@ def seed_of(run: "PipelineRunResponse", seed: int) -> Seed:
         run=run.name,
         commit=commit,
         dirty=dirty,
+        code_version=trained_with,
         machine=processor(),
         minutes=round(minutes_of_work(run), 2),
         training_minutes=round(seconds / 60, 2),
@@ -191,13 +195,36 @@ def seed_of(run: "PipelineRunResponse", seed: int) -> Seed:
     )
 
 
+def refuse_a_mixture(found: Seeds, seeds: Sequence[int], code_version: str) -> None:
+    """Refuse to train further seeds by other code than that of those recorded.
+
+    Args:
+        found: What is recorded.
+        seeds: Those that are asked for.
+        code_version: Of this checkout.
+
+    Raises:
+        ValueError: A mean over them would be of two programs.
+    """
+    others = {one.seed: one.code_version for one in found.seeds if one.code_version != code_version}
+    if others and set(seeds) - {one.seed for one in found.seeds}:
+        raise ValueError(
+            f"seeds {', '.join(map(str, others))} of {found.config} were trained by code "
+            f"{', '.join(dict.fromkeys(others.values()))}, and this checkout has {code_version}; go on "
+            f"from the commit that they ran ({found.seeds[0].commit}), or remove the result to train "
+            "all of them anew"
+        )
+
+
 def add(found: Seeds, one: Seed) -> Seeds:
     """Put a run among the others.
 
     Raises:
-        ValueError: It was measured on another split.
+        ValueError: It was measured on another split, or trained by other code.
     """
     others = [other for other in found.seeds if other.seed != one.seed]
+    if any(other.code_version != one.code_version for other in others):
+        raise ValueError(f"seed {one.seed} was trained by other code than the seeds before it")
     if any(other.split_hash != one.split_hash for other in others):
         raise ValueError(f"seed {one.seed} was measured on another split than the seeds before it")
     ordered = sorted((*others, one), key=lambda kept: kept.seed)
@@ -249,6 +276,10 @@ def main() -> int:
     name = Path(arguments.config).stem
     path = RESULTS / f"seeds_{name}.json"
     found = read(path, arguments.config, config)
+
+    from steps._caching import code_version
+
+    refuse_a_mixture(found, arguments.seeds, code_version())
     for seed in arguments.seeds:
         if seed not in {one.seed for one in found.seeds}:
             found = add(found, seed_of(run_seed(config, seed, name), seed))

@@ -27,6 +27,7 @@ def seed(script: ModuleType, number: int, macro_f1: float | None, **changes: Any
         "run": f"run-{number}",
         "commit": "abcdef0",
         "dirty": False,
+        "code_version": "1+abc",
         "machine": "a machine",
         "minutes": 70.0 + number,
         "training_minutes": 65.0,
@@ -75,6 +76,17 @@ def test_a_seed_of_another_split_is_refused_and_one_that_ran_again_replaces_itse
     assert [one.test["macro_f1"] for one in again.seeds] == [0.5, 0.72]
 
 
+def test_seeds_of_two_programs_are_never_put_together(script: ModuleType) -> None:
+    found = seeds(script, 0.7, 0.72)
+    with pytest.raises(ValueError, match="trained by other code"):
+        script.add(found, seed(script, 2, 0.7, code_version="1+def"))
+    script.refuse_a_mixture(found, [0, 1, 2], "1+abc")
+    script.refuse_a_mixture(found, [0, 1], "1+def")  # nothing is left to train
+    script.refuse_a_mixture(seeds(script), [0], "1+def")
+    with pytest.raises(ValueError, match=r"seeds 0, 1 of configs/c.yaml .* 1\+abc.*abcdef0"):
+        script.refuse_a_mixture(found, [0, 1, 2], "1+def")
+
+
 def test_mean_and_deviation_are_of_all_seeds_or_of_none(script: ModuleType) -> None:
     mean, deviation = seeds(script, 0.70, 0.72, 0.74).spread("macro_f1")
     assert mean == pytest.approx(0.72)
@@ -109,6 +121,22 @@ def test_the_table_says_how_honest_each_split_is_in_both_languages(script: Modul
         assert "python benchmarks/seeds.py configs/c.yaml" in text
     with pytest.raises(ValueError, match="expected at least 2"):
         tables.seeds_table(seeds(script, 0.7), tables.ENGLISH)
+
+
+def test_an_aim_that_is_missed_is_marked_and_not_rounded_away(script: ModuleType) -> None:
+    tables = importlib.import_module("seeds_table")
+
+    def row(*values: float) -> str:
+        text = tables.seeds_table(seeds(script, *values), tables.ENGLISH)
+        return str(next(line for line in text.splitlines() if "configs/c.yaml" in line))
+
+    assert "| **0.740 ± 0.000** |" in row(0.74, 0.74)
+    assert "| **0.7396 ± 0.000** ✗ |" in row(0.7396, 0.7396)
+    assert "| **0.700 ± 0.014** ✗ |" in row(0.69, 0.71)
+    # The other figures of these seeds are 0.8: an accuracy too low, an ECE far too high.
+    assert row(0.8, 0.8).count("✗") == 3
+    late = script.add(seeds(script, 0.8), seed(script, 1, 0.8, minutes=75.2))
+    assert "70–75 ✗ minutes" in tables.seeds_table(late, tables.ENGLISH)
 
 
 @pytest.mark.parametrize("config", ["demo.yaml", "ham10000_quick.yaml"])
