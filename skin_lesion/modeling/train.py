@@ -107,8 +107,7 @@ def train_warmup(
             keep_best=False,
             patience=None,
         )
-        weights = backbone.model_dump_json(exclude=set(PLACES))
-        key = _key(data, config, context, weights, pretrained_on)
+        key = _key(data, config, context, _network(backbone), pretrained_on)
         history = run_phase(phase, classifier, backbone, data, context, key, devices)
     return keep(classifier, backbone, pretrained_on, history, _store(context, key, phase))
 
@@ -166,7 +165,16 @@ def train_finetune(
             keep_best=True,
             patience=config.patience,
         )
-        key = _key(data, config, context, _weights_checksum(classifier))
+        # The weights alone would not do: a first phase on a frozen backbone ends with the same ones
+        # whatever the momentum of BatchNorm, and what follows does not.
+        key = _key(
+            data,
+            config,
+            context,
+            _network(backbone),
+            str(warmup.epochs),
+            _weights_checksum(classifier),
+        )
         history = run_phase(phase, classifier, backbone, data, context, key, devices)
     return keep(classifier, backbone, warmup.pretrained_on, history, _store(context, key, phase))
 
@@ -199,6 +207,11 @@ def _key(data: TrainingData, config: TrainConfig, context: RunContext, *parts: s
             *parts,
         )
     )
+
+
+def _network(backbone: BackboneConfig) -> str:
+    """What a backbone is, and not where a file of its weights lies."""
+    return backbone.model_dump_json(exclude=set(PLACES))
 
 
 def _weights_checksum(classifier: "keras.Model") -> str:

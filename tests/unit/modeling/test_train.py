@@ -20,6 +20,7 @@ from skin_lesion.modeling.train import (
     SCRATCH_WARMUP,
     RunContext,
     TrainingDivergedError,
+    WarmupModel,
     train_finetune,
     train_warmup,
 )
@@ -229,6 +230,34 @@ def test_whatever_decides_the_outcome_keeps_a_checkpoint_from_being_resumed(
         assert len(list((tmp_path / "checkpoints").iterdir())) == count
     train_warmup(data, SCRATCH, config.model_copy(update={"workers": 0}), context)
     assert len(list((tmp_path / "checkpoints").iterdir())) == 5, "threads decide nothing"
+
+
+def test_a_fine_tuning_is_resumed_only_by_one_of_the_same_network_and_start(
+    pretrained: BackboneConfig, make_data: MakeData, tmp_path: Path
+) -> None:
+    """Of what follows, the weights of a frozen first phase show neither the one nor the other."""
+    data, config = make_data(), FinetuneConfig(epochs=1, batch_size=8)
+    warm = train_warmup(data, pretrained, WarmupConfig(epochs=1, batch_size=8)).model
+    copied = tmp_path / "copied.h5"
+    copied.write_bytes(Path(str(pretrained.path)).read_bytes())
+
+    def of(**network: Any) -> WarmupModel:
+        return replace(warm, backbone=pretrained.model_copy(update=network))
+
+    trained: list[int] = []
+    context = RunContext(tmp_path / "c", on_epoch=lambda record: trained.append(record.epoch))
+    others = [
+        (warm, config),
+        (of(batchnorm_momentum=0.5), config),
+        (replace(warm, epochs=2), config),
+        (warm, config.model_copy(update={"learning_rate": 1e-2})),
+    ]
+    for count, (start, wanted) in enumerate(others, start=1):
+        train_finetune(data, start, wanted, context)
+        assert len(list((tmp_path / "c").glob("*/finetune"))) == count
+    assert trained == [1, 1, 2, 1], "epochs are counted on from those before"
+    train_finetune(data, of(path=str(copied)), config, context)
+    assert len(list((tmp_path / "c").glob("*/finetune"))) == 4, "where a file lies decides nothing"
 
 
 def test_a_finished_training_is_repeated_only_where_that_is_asked_for(
