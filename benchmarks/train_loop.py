@@ -24,6 +24,7 @@ from learners import learner_of, random_data
 from root import ROOT
 from train_memory import compare_memory
 
+from skin_lesion.batch.files import write_text
 from skin_lesion.checkout import processor
 from skin_lesion.modeling.checkpoints import CheckpointStore, Progress
 from skin_lesion.modeling.history import EpochRecord
@@ -168,24 +169,28 @@ def main() -> int:
 
     import keras
 
-    load = [round(value, 1) for value in os.getloadavg()]
     comparisons: dict[str, Any] = {}
-    backbone = BackboneConfig(name=arguments.backbone, weights="none")
-    for size, count in SIZES.items():
-        name = f"{size[0]}x{size[1]}"
-        throughput, checkpoint = measure(backbone, size, count, arguments.rounds)
-        comparisons |= {f"throughput_{name}": throughput, f"checkpoint_{name}": checkpoint}
-    memory, ratios = compare_memory(arguments.backbone, arguments.pairs)
-    comparisons["memory"] = memory | compared(ratios, MEMORY_BOUND)
     result = {
         "backbone": arguments.backbone,
         "keras_backend": keras.backend.backend(),
         "recipe": RECIPE,
         "machine": processor(),
-        "load_average": load,
+        "load_average": [round(value, 1) for value in os.getloadavg()],
         "comparisons": comparisons,
     }
-    arguments.result.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+    def keep(**found: dict[str, Any]) -> None:
+        """Write what was measured so far, so that what breaks later does not take it along."""
+        comparisons.update(found)
+        write_text(arguments.result, json.dumps(result, indent=2) + "\n")
+
+    backbone = BackboneConfig(name=arguments.backbone, weights="none")
+    for size, count in SIZES.items():
+        name = f"{size[0]}x{size[1]}"
+        throughput, checkpoint = measure(backbone, size, count, arguments.rounds)
+        keep(**{f"throughput_{name}": throughput, f"checkpoint_{name}": checkpoint})
+    memory, ratios = compare_memory(arguments.backbone, arguments.pairs)
+    keep(memory=memory | compared(ratios, MEMORY_BOUND))
     kept = True
     for name, found in comparisons.items():
         least = name.startswith("throughput")

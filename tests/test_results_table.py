@@ -405,7 +405,8 @@ def test_the_readmes_are_translations_of_each_other() -> None:
 def test_several_seeds_stand_above_single_runs_in_both_languages(script: ModuleType) -> None:
     module = sys.modules["seeds"]
     one = {
-        "seed": 0, "run": "r", "commit": "abc", "dirty": False, "machine": "m", "minutes": 70.0,
+        "seed": 0, "run": "r", "commit": "abc", "dirty": False, "code_version": "1",
+        "machine": "m", "minutes": 70.0,
         "training_minutes": 60.0, "split_hash": "h", "n_images": 9, "n_lesions": 8,
         "val": dict.fromkeys(module.FIGURES, 0.5), "test": dict.fromkeys(module.FIGURES, 0.75),
         "evidence": {"lesions.macro_f1": {"value": 0.7, "ci_low": 0.6, "ci_high": 0.8}},
