@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
-from skin_lesion.tuning.axes import Axis, Dimension, Scalar, key_of
+from skin_lesion.tuning.axes import Axis, Dimension, Scalar, key_of, plain
 from skin_lesion.tuning.mistakes import mistakes
 from skin_lesion.tuning.recipe import Recipe
 
@@ -70,10 +71,17 @@ class SearchSpace:
 
     def starting_point(self) -> dict[str, Scalar] | None:
         """The base's own values as a trial writes them; None where the space leaves one out."""
-        values = {axis.name: _value_at(self.base, axis.name) for axis in self.axes}
-        if not all(axis.holds(values[axis.name]) for axis in self.axes):
+        if self.left_out():
             return None
-        return {axis.name: axis.written(values[axis.name]) for axis in self.axes}
+        return {axis.name: axis.written(_value_at(self.base, axis.name)) for axis in self.axes}
+
+    def left_out(self) -> tuple[str, ...]:
+        """What the base has and the space does not hold: each value, and what is searched instead."""
+        return tuple(
+            f"{axis.name} is {plain(value)}, but searched in {_as_in_file(axis)}"
+            for axis in self.axes
+            if not axis.holds(value := _value_at(self.base, axis.name))
+        )
 
     def varies(self, *parts: str) -> bool:
         """Whether any value below these parts of the recipe is searched."""
@@ -82,6 +90,14 @@ class SearchSpace:
     def described(self) -> dict[str, Any]:
         """As it would be written in a file."""
         return {axis.name: axis.described() for axis in self.axes}
+
+
+def _as_in_file(axis: Axis) -> str:
+    described = axis.described()
+    text: str = yaml.safe_dump(
+        described, default_flow_style=True, sort_keys=False, allow_unicode=True, width=math.inf
+    )
+    return text.strip()
 
 
 def check_space(written: Mapping[str, Any], base: Recipe) -> SearchSpace:

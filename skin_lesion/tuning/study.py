@@ -222,9 +222,16 @@ class Study:
 
     def _start_from_base(self) -> None:
         """The configuration as it is goes first, so that no study ends below it unawares."""
-        start = self.space.starting_point()
-        if start is not None and not self.study.get_trials(deepcopy=False):
+        if self.study.get_trials(deepcopy=False):
+            return
+        if (start := self.space.starting_point()) is not None:
             self.study.enqueue_trial(start)
+        else:
+            log.warning(
+                "the configuration as it is will be no trial: %s; all trials may end below it, unless "
+                "the search is widened",
+                ", and ".join(self.space.left_out()),
+            )
 
 
 def shown(values: Mapping[str, Any]) -> str:

@@ -14,6 +14,12 @@ from skin_lesion.tuning.search import read_search
 from skin_lesion.tuning.space import SpaceError, check_space
 
 ROOT = Path(__file__).resolve().parents[3]
+SPACES = sorted((ROOT / "configs" / "search").glob("*.yaml"))
+CONFIGS = [
+    path
+    for path in sorted((ROOT / "configs").glob("*.yaml"))
+    if "pipelines.training.training_pipeline" in path.read_text(encoding="utf-8")
+]
 BASE = Recipe()
 
 
@@ -157,11 +163,33 @@ def test_the_recipe_is_what_the_steps_of_the_pipeline_take() -> None:
     }
 
 
-@pytest.mark.parametrize("space", sorted((ROOT / "configs" / "search").glob("*.yaml")), ids=str)
-def test_the_spaces_of_the_project_fit_its_configurations(space: Path) -> None:
-    for name in ("demo", "ham10000_quick", "ham10000_cpu", "ham10000_b4"):
-        config = yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text())
-        assert read_search(space, read_recipe(config)).space.axes
+@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.name)
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.name)
+def test_every_search_of_the_project_holds_every_training_configuration(
+    path: Path, config: Path
+) -> None:
+    space = read_search(path, read_recipe(yaml.safe_load(config.read_text()))).space
+    assert space.left_out() == ()
+    assert space.starting_point() is not None
+
+
+def test_there_are_searches_and_training_configurations() -> None:
+    assert len(SPACES) >= 2
+    assert len(CONFIGS) >= 7
+
+
+def test_what_the_space_leaves_out_is_said_as_the_file_has_it() -> None:
+    written = {
+        "augment.zoom": {"low": 0.2, "high": 0.3, "step": 0.05},
+        "finetune_train.learning_rate": {"low": 1e-5, "high": 1e-3, "log": True},
+        "finetune_train.jit_compile": {"choices": [True, False]},
+        "finetune_train.dropout": {"low": 0.0, "high": 0.5},
+    }
+    assert check_space(written, BASE).left_out() == (
+        "augment.zoom is 0.15, but searched in {low: 0.2, high: 0.3, step: 0.05}",
+        "finetune_train.learning_rate is 3e-06, but searched in {low: 1.0e-05, high: 0.001, log: true}",
+        "finetune_train.jit_compile is None, but searched in {choices: [true, false]}",
+    )
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,22 @@ def test_a_study_begins_with_the_configuration_as_it_is(tmp_path: Path) -> None:
     assert first.values == {RATE: 3e-6, ZOOM: 0.15}
 
 
+def test_a_value_that_the_space_leaves_out_is_told_once_before_the_first_trial(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    narrow = search({RATE: {"low": 1e-5, "high": 1e-2, "log": True}, ZOOM: {"choices": [0.1, 0.3]}})
+    rows = run(tmp_path / "s", 1, how=narrow)
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == 1
+    assert f"{RATE} is 3e-06, but searched in {{low: 1.0e-05, high: 0.01, log: true}}" in told[0]
+    assert f"{ZOOM} is 0.15, but searched in {{choices: [0.1, 0.3]}}" in told[0]
+    assert rows[0].values not in (None, {RATE: 3e-6, ZOOM: 0.15})
+    caplog.clear()
+    run(tmp_path / "s", 2, how=narrow)
+    run(tmp_path / "whole", 2)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_values_that_waited_are_not_lost_where_a_kill_came_before_they_were_drawn(
     tmp_path: Path,
 ) -> None:
