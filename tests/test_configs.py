@@ -152,20 +152,28 @@ def test_the_four_configurations_of_the_readme_exist() -> None:
     }
 
 
-def recipe_of(name: str, *leave_out: str) -> dict[str, Yaml]:
-    """Configurations of both training steps, and the network."""
+@pytest.mark.parametrize("readme", ["README.md", "README.es.md"])
+def test_the_readmes_name_every_configuration(readme: str) -> None:
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    assert [path.name for path in CONFIGS if f"configs/{path.name}" not in text] == []
+
+
+def recipe_of(name: str, *leave_out: str) -> tuple[Yaml, Yaml]:
+    """All that is configured of a training, laid out as the training pipeline has it, and its export.
+
+    Machines (`settings`) and the number of members belong to neither.
+    """
     config = load(ROOT / "configs" / name)
-    parameters = config["parameters"]
-    if "steps" in config and "finetune_train" in config["steps"]:
-        steps = {s: config["steps"][s]["parameters"]["config"] for s in config["steps"]}
-        parts = {"warmup": steps["warmup_train"], "finetune": steps["finetune_train"]}
-    else:
-        parts = {"warmup": parameters["warmup"], "finetune": parameters["finetune"]}
-    network = {key: parameters[key] for key in ("backbone", "image_size", "seed")}
-    return {"network": network} | {
-        part: {key: value for key, value in values.items() if key not in leave_out}
-        for part, values in parts.items()
-    }
+    parameters = {key: value for key, value in config["parameters"].items() if key != "ensemble"}
+    steps = {step: dict(found["parameters"]) for step, found in config["steps"].items()}
+    for step, shared in (("warmup_train", "warmup"), ("finetune_train", "finetune")):
+        if shared in parameters:
+            steps[step] = {"config": parameters.pop(shared)}
+    exports = [found.pop("export") for found in steps.values() if "export" in found]
+    for found in steps.values():
+        found["config"] = {k: v for k, v in found["config"].items() if k not in leave_out}
+    (export,) = exports or [{}]
+    return {"parameters": parameters, "steps": steps}, export
 
 
 def test_configurations_that_say_they_share_a_recipe_do() -> None:
@@ -173,7 +181,21 @@ def test_configurations_that_say_they_share_a_recipe_do() -> None:
         recipe_of(name, "precision", "workers") for name in ("ham10000_b4_modern.yaml", "gpu.yaml")
     )
     assert modern == gpu
-    assert recipe_of("ham10000_cpu.yaml") == recipe_of("ham10000_ensemble.yaml")
+    (single, four_views), (members, one_view) = (
+        recipe_of(name) for name in ("ham10000_cpu.yaml", "ham10000_ensemble.yaml")
+    )
+    assert single == members
+    # Said at the head of the ensemble's: five networks on four views each would be twenty passes.
+    assert (four_views, one_view) == ({"views": "all"}, {})
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=file_name)
+def test_what_is_as_in_another_configuration_stands_there(path: Path) -> None:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if found := re.search(r"^\s*(\S.*?)\s+# as in (\w+\.yaml)", line):
+            written, other = found.groups()
+            theirs = (ROOT / "configs" / other).read_text(encoding="utf-8").splitlines()
+            assert written in {one.partition("#")[0].strip() for one in theirs}, (path.name, line)
 
 
 def test_the_first_recipe_is_as_it_was_described() -> None:
