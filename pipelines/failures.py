@@ -47,7 +47,7 @@ def explain(error: BaseException) -> str | None:
     if _is(error, "botocore.exceptions", "BotoCoreError", "ClientError"):
         return f"the S3 store failed: {_line(error)}; see its address and your credentials"
     if _is(error, "pydantic", "ValidationError"):
-        from pipelines.overrides import mistakes
+        from skin_lesion.mistakes import mistakes
 
         return _line(ValueError(f"{error.title}: {mistakes(error)}"))  # type: ignore[attr-defined,arg-type]
     return None

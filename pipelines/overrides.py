@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from skin_lesion.mistakes import mistakes
+
 
 @dataclass(frozen=True)
 class Override:
@@ -167,23 +169,6 @@ def _instead(name: str, choices: Iterable[str]) -> str:
 def unknown(what: str, name: str, choices: Iterable[str]) -> LookupError:
     """The error that a name deserves which is not among the choices."""
     return LookupError(f"there is no {what} {name!r}{_instead(name, choices)}")
-
-
-def mistakes(error: ValidationError) -> str:
-    """What is wrong with which value, on one line."""
-    return "; ".join(
-        ": ".join(
-            part for part in (".".join(str(key) for key in found["loc"]), _message(found)) if part
-        )
-        for found in error.errors(include_url=False)
-    )
-
-
-def _message(found: Mapping[str, Any]) -> str:
-    message = str(found["msg"]).removeprefix("Value error, ")
-    # Of a rule on several values the input is the whole configuration, which says nothing.
-    given = found["input"]
-    return message if isinstance(given, Mapping) else f"{message}, got {given!r}"
 
 
 def _shown(value: Any) -> str:

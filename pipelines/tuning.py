@@ -16,7 +16,7 @@ from typing import Any
 from zenml import pipeline
 from zenml.client import Client
 
-from pipelines.overrides import mistakes, unknown
+from pipelines.overrides import unknown
 from pipelines.progress import stages_on_stderr
 from pipelines.recorded_run import parameter_kinds
 from skin_lesion import tracking, tracking_trials
@@ -24,6 +24,7 @@ from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.ingest import check_image_size
 from skin_lesion.data.sources import source_fingerprint
 from skin_lesion.data.split_table import SplitTable
+from skin_lesion.mistakes import mistakes
 from skin_lesion.modeling.backbones import (
     former_fingerprint,
     locate_weights,

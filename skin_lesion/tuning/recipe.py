@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from skin_lesion.mistakes import mistakes
 from skin_lesion.settings import (
     AugmentConfig,
     BackboneConfig,
@@ -13,7 +14,6 @@ from skin_lesion.settings import (
     Settings,
     WarmupConfig,
 )
-from skin_lesion.tuning.mistakes import mistakes
 
 # Parameters of the pipeline; the other parts of a recipe are configurations of steps.
 _OF_PIPELINE = ("backbone",)

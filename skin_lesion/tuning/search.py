@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from skin_lesion.mistakes import mistakes
 from skin_lesion.settings import TuneConfig
-from skin_lesion.tuning.mistakes import mistakes
 from skin_lesion.tuning.recipe import Recipe
 from skin_lesion.tuning.space import SearchSpace, check_space
 

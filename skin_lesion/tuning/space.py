@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from skin_lesion.mistakes import mistakes
 from skin_lesion.tuning.axes import Axis, Dimension, Scalar, key_of, plain
-from skin_lesion.tuning.mistakes import mistakes
 from skin_lesion.tuning.recipe import Recipe
 
 if TYPE_CHECKING:
