@@ -8,8 +8,6 @@ its code has changed.
 The whole request is checked before anything starts, so that a mistake leaves no broken run behind.
 """
 
-import fcntl
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +35,7 @@ from pipelines.rerun_plan import (
 )
 from skin_lesion.data.ingest import check_image_size
 from skin_lesion.data.sources import source_fingerprint
+from skin_lesion.locking import only_process
 from skin_lesion.modeling.backbones import (
     former_fingerprint,
     locate_weights,
@@ -285,20 +284,8 @@ def _stated(config: Any) -> dict[str, Any]:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Two re-runs of one training would write the same checkpoints, and clear each other's."""
+    """Two re-runs of one training would clear each other's checkpoints."""
     folder = checkpoint_root()
     folder.mkdir(parents=True, exist_ok=True)
-    # The lock goes with the process, however it ends; the file may stay.
-    with (folder / "rerun.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise RuntimeError(
-                f"another re-run is at work (process {file.read().strip() or 'unknown'}); "
-                "wait for its end"
-            ) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+    with only_process(folder / "rerun.lock", "another re-run"):
         yield
