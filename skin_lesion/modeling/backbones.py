@@ -219,18 +219,27 @@ def group_blocks(
 ) -> "list[list[keras.layers.Layer]]":
     """Group the layers of a backbone into blocks, from the output to the input.
 
+    What learns nothing is no block: a stage of the training that frees it would change nothing.
+
     Args:
         layers: Layers in the order of the graph, without the head.
         name: Name of the backbone.
     """
+    import keras
+
+    def learns(layer: "keras.layers.Layer") -> bool:
+        # Whether it is frozen at the moment does not matter, so `trainable_variables` will not do.
+        # The scaling of the pixels holds a mean and a variance, which are given.
+        return bool(layer.weights) and not isinstance(layer, keras.layers.Normalization)
+
     family = spec_of(name).family
     blocks: dict[str, list[keras.layers.Layer]] = {}
     current = "input"
     for layer in layers:
         current = block_of(layer.name, family) or current
         blocks.setdefault(current, []).append(layer)
-    with_weights = [block for block in blocks.values() if any(layer.weights for layer in block)]
-    return with_weights[::-1]
+    learning = [block for block in blocks.values() if any(map(learns, block))]
+    return learning[::-1]
 
 
 def load_pretrained(config: BackboneConfig, target: "keras.Model") -> str:

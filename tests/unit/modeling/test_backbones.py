@@ -140,12 +140,30 @@ def test_blocks_are_freed_from_the_output_and_batchnorm_stays_frozen(name: str) 
         for name in BACKBONES
     ],
 )
-def test_every_layer_with_weights_belongs_to_exactly_one_block(name: str) -> None:
+def test_every_layer_that_learns_belongs_to_exactly_one_block_and_every_block_learns(
+    name: str,
+) -> None:
+    """A block without trainable weights would be a stage of the training that frees nothing."""
     model = build_classifier(BackboneConfig(name=name, weights="none"), (32, 32))
-    grouped = [layer.name for block in backbone_blocks(model, name) for layer in block]
-    weighted = {x.name for x in model.layers if x.weights and x.name != "logits"}
-    assert weighted <= set(grouped)
+    blocks = backbone_blocks(model, name)
+    grouped = [layer.name for block in blocks for layer in block]
+    learning = {x.name for x in model.layers if x.trainable_variables and x.name != "logits"}
+    assert learning <= set(grouped)
     assert len(grouped) == len(set(grouped))
+    for free in range(1, len(blocks) + 1):
+        before = len(model.trainable_variables) if free > 1 else 2
+        set_trainable_blocks(model, name, free, train_batchnorm=False)
+        assert len(model.trainable_variables) > before, blocks[free - 1][0].name
+    assert len(backbone_blocks(model, name)) == len(blocks), "frozen or not"
+
+
+def test_the_blocks_of_an_efficientnet_are_its_seven_its_stem_and_its_top() -> None:
+    name = "efficientnet_b0"
+    model = build_classifier(BackboneConfig(name=name, weights="none"), (32, 32))
+    first = [block[0].name.partition("_")[0] for block in backbone_blocks(model, name)]
+    assert [one[:6] for one in first] == [
+        "top", *(f"block{number}" for number in range(7, 0, -1)), "stem",
+    ]  # fmt: skip
 
 
 def test_imagenet_normalization_equals_that_of_keras(tmp_path: Path) -> None:
