@@ -13,6 +13,7 @@ from zenml.metadata.metadata_types import MetadataType
 from materializers import _html
 from materializers._files import FileMaterializer
 from skin_lesion.modeling.train import WarmupModel
+from skin_lesion.modeling.trained import UNKNOWN_CODE
 from skin_lesion.settings import BackboneConfig
 
 _MODEL = "model.keras"
@@ -34,6 +35,8 @@ class WarmupModelMaterializer(FileMaterializer):
         """Return a handle; the file of a local store stays where it is."""
         facts = json.loads(self.read_text("model.json"))
         facts["backbone"] = BackboneConfig.model_validate(facts["backbone"])
+        # Models of earlier versions do not say which code trained them.
+        facts["trained_by"] = tuple(facts.get("trained_by", UNKNOWN_CODE))
         if self.local_folder:
             return WarmupModel(path=self.local_folder / _MODEL, **facts)
         workspace = TemporaryDirectory(prefix="skin-lesion-")
@@ -59,6 +62,7 @@ class WarmupModelMaterializer(FileMaterializer):
             "backbone": data.backbone.name,
             "pretrained_on": data.pretrained_on,
             "epochs": data.epochs,
+            "training_code": ", ".join(code or "unknown" for code in data.trained_by),
         }
 
     def save_visualizations(self, data: WarmupModel) -> dict[str, VisualizationType]:
@@ -77,6 +81,7 @@ def _facts(data: WarmupModel) -> dict[str, Any]:
         "backbone": data.backbone.model_dump(),
         "pretrained_on": data.pretrained_on,
         "epochs": data.epochs,
+        "trained_by": list(data.trained_by),
     }
 
 

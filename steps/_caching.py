@@ -5,15 +5,20 @@ when the library changes. Each step therefore names the library modules that it 
 these import, directly or not, go into its cache key. Editing the heat-maps thus retrains nothing,
 and editing the decoder ingests again.
 
+What counts is the library as it was when the process began: that is the code which runs, whatever
+becomes of the files during a training of hours.
+
 `settings/` is left out: its values reach the cache key as step parameters, so a new field of one
 step does not re-run the others.
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
+from pathlib import Path, PurePosixPath
 
 from zenml.config.cache_policy import CachePolicy
 
@@ -22,6 +27,23 @@ import skin_lesion
 PACKAGE = "skin_lesion"
 LEFT_OUT = f"{PACKAGE}.settings."
 _PREFIX = "fingerprint of "
+_TRAINS, _EXPORTS = "modeling.train", "modeling.export"
+
+Sources = Mapping[str, bytes]
+
+
+def _read(root: Path) -> Sources:
+    """Every module of the package, by its path below the folder that holds the package."""
+    found: dict[str, bytes] = {}
+    for path in (root / PACKAGE).rglob("*.py"):
+        # What an editor leaves beside a file is no module, and may be gone again.
+        if path.stem.isidentifier():
+            with contextlib.suppress(FileNotFoundError):
+                found[path.relative_to(root).as_posix()] = path.read_bytes()
+    return found
+
+
+_AT_START = _read(Path(skin_lesion.__file__).parents[1])
 
 
 def library_cache(*modules: str) -> CachePolicy:
@@ -50,59 +72,85 @@ def library_fingerprint(*modules: str, root: Path | None = None) -> str:
 
     Args:
         modules: Dotted names below `skin_lesion`.
-        root: Folder that holds the package; None takes the installed one.
+        root: Folder that holds the package; None takes the one that this process runs, as it was
+            when it began.
 
     Raises:
         ModuleNotFoundError: A named module does not exist.
     """
     digest = hashlib.sha256()
-    for path, source in sorted(_closure(modules, root or Path(skin_lesion.__file__).parents[1])):
+    for path, source in sorted(_closure(modules, _AT_START if root is None else _read(root))):
         digest.update(f"{path}\t{hashlib.sha256(source).hexdigest()}\n".encode())
     return digest.hexdigest()
 
 
 def code_version() -> str:
     """Version of the library with a hash of the code that trains and exports a model."""
-    return (
-        f"{skin_lesion.__version__}+{library_fingerprint('modeling.train', 'modeling.export')[:12]}"
-    )
+    return f"{skin_lesion.__version__}+{library_fingerprint(_TRAINS, _EXPORTS)[:12]}"
 
 
 def training_code() -> str:
     """Hash of the code that trains alone: checkpoints outlive a change of what is made of them."""
-    return library_fingerprint("modeling.train")
+    return library_fingerprint(_TRAINS)
 
 
-def _closure(modules: tuple[str, ...], root: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield (path below root, source) of each file in the static import closure."""
+def stated_code(trained_by: Iterable[str]) -> str:
+    """What a contract states of the code: that of this process, and whatever else a part came from.
+
+    A phase that is reused, or a member of an ensemble, may be of a run of long ago.
+
+    Args:
+        trained_by: Training code of every part, as `training_code` named it when it was trained;
+            empty where nobody knows.
+    """
+    others = set(trained_by) - {training_code()}
+    if not others:
+        return code_version()
+    named = (code[:12] or "unknown code" for code in sorted(others, reverse=True))
+    return f"{code_version()}, in part trained by {' and '.join(named)}"
+
+
+def import_training_code() -> None:
+    """Import all that the code version speaks of, before a training begins.
+
+    Much is imported within functions, which may be called hours later: an edit by then would run,
+    and no hash would tell.
+    """
+    for path, _ in _closure((_TRAINS, _EXPORTS), _AT_START):
+        import_module(_module_name(path))
+
+
+def _closure(modules: tuple[str, ...], sources: Sources) -> Iterator[tuple[str, bytes]]:
+    """Yield (path, source) of each file in the static import closure."""
     pending = [f"{PACKAGE}.{name}" for name in modules]
     for name in pending:
-        if _file_of(name, root) is None:
+        if _file_of(name, sources) is None:
             raise ModuleNotFoundError(
-                f"A step's library_cache names {name}, but {root} holds no such module; "
+                f"A step's library_cache names {name}, but the library holds no such module; "
                 "correct the name in the step's decorator"
             )
     seen: set[str] = set()
     while pending:
         name = pending.pop()
-        path = _file_of(name, root)
+        path = _file_of(name, sources)
         if name in seen or path is None or f"{name}.".startswith(LEFT_OUT):
             continue
         seen.add(name)
-        source = path.read_bytes()
-        yield path.relative_to(root).as_posix(), source
+        source = sources[path]
+        yield path, source
         # Importing a module runs the `__init__` of every package above it.
         pending.extend(name.rsplit(".", n)[0] for n in range(1, name.count(".") + 1))
-        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        package = name if path.endswith("/__init__.py") else name.rpartition(".")[0]
         pending.extend(_imported_names(source, package))
 
 
-def _file_of(name: str, root: Path) -> Path | None:
-    stem = root.joinpath(*name.split("."))
-    for path in (stem.with_suffix(".py"), stem / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
+def _file_of(name: str, sources: Sources) -> str | None:
+    stem = name.replace(".", "/")
+    return next((path for path in (f"{stem}.py", f"{stem}/__init__.py") if path in sources), None)
+
+
+def _module_name(path: str) -> str:
+    return ".".join(PurePosixPath(path).with_suffix("").parts).removesuffix(".__init__")
 
 
 @functools.lru_cache(maxsize=256)

@@ -5,16 +5,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import zenml
 from zenml import get_step_context
 from zenml.client import Client
+from zenml.enums import ExecutionStatus
 
 from skin_lesion import tracking
 from skin_lesion.live import watched_training
 from skin_lesion.modeling.train import RunContext
 from skin_lesion.settings import Phase
-from steps._caching import training_code
+from steps._caching import import_training_code, training_code
 
 CHECKPOINTS_VARIABLE = "SKIN_LESION_CHECKPOINTS"
 _OF_FOLD = "_fold_"
@@ -96,7 +98,9 @@ def run_context(phase: Phase) -> Iterator[RunContext]:
     Yields:
         For the training function. All epochs, and the devices, are in the run once it is left.
     """
+    import_training_code()
     root = checkpoint_root()
+    step_run = get_step_context().step_run
     with watched_training(phase) as watched:
         yield RunContext(
             checkpoint_root=root,
@@ -106,12 +110,30 @@ def run_context(phase: Phase) -> Iterator[RunContext]:
             on_devices=watched.on_devices,
             # Whoever switches the cache off for this step wants it to work, not to find its
             # results.
-            afresh=get_step_context().step_run.config.enable_cache is False,
+            afresh=step_run.config.enable_cache is False,
+            receiver=str(step_run.id),
+            arrived=is_completed,
             elsewhere=(
                 f"move {root} to a larger disk and name its new place in the environment's "
                 f"{CHECKPOINTS_VARIABLE}"
             ),
         )
+
+
+def is_completed(step_run: str) -> bool:
+    """Whether a step run came to its end, as ZenML has it.
+
+    A step hands its model over by returning it, and ZenML stores it only then: a process that is
+    killed in between leaves a training that is done and a model that is nowhere.
+
+    Args:
+        step_run: Its id. One that ZenML does not know, or not any more, did not.
+    """
+    try:
+        found = Client().get_run_step(UUID(step_run), hydrate=False)
+    except (KeyError, ValueError):  # the latter where it is no id: half of one, or none
+        return False
+    return found.status == ExecutionStatus.COMPLETED
 
 
 def checkpoint_root() -> Path:

@@ -17,7 +17,7 @@ from skin_lesion.modeling.export import BundleFacts, make_bundle
 from skin_lesion.modeling.history import History
 from skin_lesion.modeling.train import WarmupModel
 from skin_lesion.settings import ExportConfig
-from steps._caching import code_version, library_cache
+from steps._caching import library_cache, stated_code
 from steps._run import resolved_configuration
 
 
@@ -43,7 +43,7 @@ def ensemble(
     )
     facts = BundleFacts(
         manifest.provenance.resize_mode,
-        code_version(),
+        stated_code(code for member in members for code in member.trained_by),
         tracking.active_run_id(),
         described,
         export,

@@ -17,7 +17,7 @@ from skin_lesion.modeling.export import BundleFacts, make_bundle
 from skin_lesion.modeling.history import History
 from skin_lesion.modeling.train import TrainingData, WarmupModel, train_finetune
 from skin_lesion.settings import ExportConfig, FinetuneConfig
-from steps._caching import code_version, library_cache
+from steps._caching import library_cache, stated_code
 from steps._run import resolved_configuration, run_context
 
 
@@ -43,9 +43,8 @@ def finetune_train(
     with run_context("finetune") as context:
         trained = train_finetune(TrainingData(images, split, plan), warmup, config, context)
     tracking.log_phase(trained.history, trained.model.path)
-    facts = BundleFacts(
-        manifest.provenance.resize_mode, code_version(), context.run_id, export=export
-    )
+    code = stated_code(trained.model.trained_by)
+    facts = BundleFacts(manifest.provenance.resize_mode, code, context.run_id, export=export)
     with workspace() as space:
         target = space.path / "bundle"
         bundle = make_bundle(trained.model, images, split, manifest, facts, target)

@@ -95,7 +95,8 @@ class Contract(BaseModel):
             way of calibrating.
         data_fingerprint: Fingerprint of the manifest.
         split_hash: Hash of the split.
-        code_version: Version of the library and hash of its training code.
+        code_version: Version of the library and hash of its training code; and of other code that a
+            part of the model was trained by, where there is such a part.
         training_run_id: MLflow run that trained it; None outside a tracked run.
         synthetic_only: True where no real picture was seen in training.
         licence: Licence of the training pictures, which binds the use of the model.

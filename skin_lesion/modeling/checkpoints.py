@@ -12,7 +12,8 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from skin_lesion.disk import room_for
+from skin_lesion.locking import only_process
 from skin_lesion.modeling.averaging import finalize_constants
 from skin_lesion.modeling.history import EpochRecord
 
@@ -35,7 +37,7 @@ LEARNING = "learning.npz"
 OPTIMIZER = "optimizer.npz"
 PROGRESS = "progress.json"
 DELIVERED = "delivered"
-_PARTIAL, _FORGOTTEN = ".partial", ".forgotten"
+_PARTIAL, _FORGOTTEN, _LOCK = ".partial", ".forgotten", ".lock"
 
 
 def checkpoint_key(parts: Iterable[str]) -> str:
@@ -91,6 +93,21 @@ class CheckpointStore:
     """
 
     folder: Path
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Have the checkpoints to oneself: a second process would remove what is not its own.
+
+        Raises:
+            RuntimeError: Another process is training the very same phase.
+            DiskFullError: There is no room for a folder.
+        """
+        with room_for("a folder of checkpoints", self.folder.parent, 0):
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            lock = self.folder.with_name(f"{self.folder.name}{_LOCK}")
+            lock.touch()
+        with only_process(lock, f"the {self.folder.name} training of {self.folder.parent}"):
+            yield
 
     def latest(self) -> Path | None:
         """Folder of the newest finished checkpoint."""
@@ -148,14 +165,19 @@ class CheckpointStore:
             if path.name not in (str(epoch), str(progress.best_epoch)):
                 shutil.rmtree(path, ignore_errors=True)
 
-    def mark_delivered(self) -> None:
-        """Note that whoever asked for the training has what came of it.
+    def mark_delivered(self, receiver: str = "") -> None:
+        """Note to whom what came of the training was handed.
 
         A training that is done does not fail by this note: where there is no folder, nothing of the
         training is left that it could speak of.
+
+        Args:
+            receiver: Identifies whoever asked for the training, where that can be told.
         """
+        partial = self.folder / f"{DELIVERED}{_PARTIAL}"
         try:
-            (self.folder / DELIVERED).touch()
+            partial.write_text(receiver, encoding="utf-8")
+            os.replace(partial, self.folder / DELIVERED)
         except FileNotFoundError:
             log.info("no checkpoints are left in %s", self.folder)
         except OSError as error:
@@ -167,9 +189,12 @@ class CheckpointStore:
             )
 
     @property
-    def delivered(self) -> bool:
-        """Whether what came of the training is in somebody's hands."""
-        return (self.folder / DELIVERED).is_file()
+    def receiver(self) -> str | None:
+        """To whom what came of the training was handed; None where it was handed to nobody."""
+        try:
+            return (self.folder / DELIVERED).read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def clear(self) -> None:
         """Remove every checkpoint of the phase, at once for whoever resumes."""

@@ -23,16 +23,15 @@ import numpy as np
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.split_table import SplitTable
 from skin_lesion.labels import LABEL_INDEX, NUM_CLASSES
+from skin_lesion.modeling.backbones import PLACES
 from skin_lesion.modeling.bundle import EnsembleMember
 from skin_lesion.modeling.epochs import validation_metrics
 from skin_lesion.modeling.history import History
 from skin_lesion.modeling.train import WarmupModel
+from skin_lesion.modeling.trained import save_model
 
 if TYPE_CHECKING:
     import keras
-
-# Parts of a backbone's configuration that say where its weights came from, not what it is.
-_WHEREABOUTS = {"path", "mirror", "sha256"}
 
 
 def join_members(members: Sequence[WarmupModel]) -> WarmupModel:
@@ -46,6 +45,7 @@ def join_members(members: Sequence[WarmupModel]) -> WarmupModel:
 
     Raises:
         ValueError: Fewer than two members, or members that do not fit together.
+        DiskFullError: There is no room for it.
     """
     if len(members) < 2:
         raise ValueError(f"got {len(members)} members; an ensemble has at least 2")
@@ -55,9 +55,10 @@ def join_members(members: Sequence[WarmupModel]) -> WarmupModel:
     joined = build_ensemble([_load(member.path) for member in members])
     workspace = tempfile.TemporaryDirectory(prefix="skin-lesion-")
     path = Path(workspace.name) / "model.keras"
-    joined.save(path)
+    save_model(joined, path)
     epochs = sum(member.epochs for member in members)
-    return WarmupModel(path, first.backbone, first.pretrained_on, epochs, workspace)
+    codes = tuple(code for member in members for code in member.trained_by)
+    return WarmupModel(path, first.backbone, first.pretrained_on, epochs, workspace, codes)
 
 
 def build_ensemble(models: "Sequence[keras.Model]") -> "keras.Model":
@@ -159,7 +160,7 @@ def _load(path: Path) -> "keras.Model":
 
 def _check_alike(first: WarmupModel, member: WarmupModel, number: int) -> None:
     mine, yours = (
-        {**one.backbone.model_dump(exclude=_WHEREABOUTS), "pretrained_on": one.pretrained_on}
+        {**one.backbone.model_dump(exclude=set(PLACES)), "pretrained_on": one.pretrained_on}
         for one in (first, member)
     )
     differing = [name for name in mine if mine[name] != yours[name]]

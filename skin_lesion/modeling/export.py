@@ -54,7 +54,8 @@ class BundleFacts:
 
     Attributes:
         resize_mode: How the training pictures were brought to the input size.
-        code_version: Version of the library and of its training code.
+        code_version: Version of the library and of its training code, and of other code that a part
+            of the model was trained by.
         training_run_id: MLflow run; None outside a tracked run.
         members: Of an ensemble; none for a single network.
         export: What the served network does beyond the trained one.

@@ -29,7 +29,7 @@ class OutOfMemoryError(RuntimeError):
 def explained(
     phase: "Phase", devices: int, stays: Callable[[], str], elsewhere: str
 ) -> Iterator[None]:
-    """Have a lack of memory or room told with what to change, and with what is left.
+    """Have a lost loss, or a lack of memory or room, told with what to change, and with what is left.
 
     Args:
         phase: What is trained.
@@ -38,11 +38,17 @@ def explained(
         elsewhere: How to have the checkpoints on another disk.
 
     Raises:
+        TrainingDivergedError: The loss became infinite or not a number.
         OutOfMemoryError: The memory is used up, of the machine or of its accelerator.
         DiskFullError: There is no room for a checkpoint or for smaller copies of the pictures.
     """
     try:
         yield
+    except TrainingDivergedError as error:
+        raise TrainingDivergedError(
+            f"{phase.name} cannot go on: {error}. With another value the phase begins anew, since it is "
+            f"another one. As it is, it would most likely end like this again: {stays()}"
+        ) from error
     except DiskFullError as error:
         raise DiskFullError(f"{error}. Make room there, or {elsewhere}; {stays()}") from error
     except Exception as error:

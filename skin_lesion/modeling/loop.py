@@ -8,6 +8,7 @@ import logging
 import math
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,7 @@ def run_phase(
 
     Raises:
         DevicesError: The devices cannot share a batch, or other processes do other things.
+        RuntimeError: Another process trains the very same phase with the same checkpoints.
         TrainingDivergedError: The loss became infinite or not a number.
         OutOfMemoryError: The memory of the machine or of its accelerator is used up.
         DiskFullError: There is no room for a checkpoint or for smaller copies of the pictures.
@@ -74,14 +76,21 @@ def run_phase(
     devices.prepare_classifier(classifier)
     if context.on_devices is not None and devices.chief:
         context.on_devices(devices.facts(config.precision, xla=bool(jit_mode(config))))
-    with tempfile.TemporaryDirectory(prefix="skin-lesion-") as scratch:
-        root = context.checkpoint_root or Path(scratch)
+    with ExitStack() as held:
+        root = context.checkpoint_root
+        if root is None:
+            root = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="skin-lesion-")))
         store = CheckpointStore(root / key / phase.name)
+        held.enter_context(
+            explained(phase, devices.count, lambda: _what_stays(store, context), context.elsewhere)
+        )
+        if devices.chief:
+            held.enter_context(store.alone())
         devices.require_same("the training", key)
         validation = EvaluationBatches(data.images, data.split, "val", config.batch_size)
         classifier.compile(jit_compile=jit_mode(config))
         if context.afresh and devices.chief:
-            _forget_if_delivered(store, phase)
+            _forget_if_delivered(store, phase, context)
         devices.barrier("what is resumed is settled")
         resumed = store.resume(classifier)
         progress = resumed.progress
@@ -89,22 +98,19 @@ def run_phase(
         for record in progress.records if devices.chief else ():
             context.report(record)
         learner = Learner(phase, classifier, backbone, data, root / RESIZED, devices)
-        with explained(
-            phase, devices.count, lambda: _what_stays(store, context), context.elsewhere
-        ):
-            for epoch in range(phase.first_epoch + len(progress.records), phase.last_epoch):
-                if phase.exhausted(progress):
-                    break
-                learner.prepare(epoch, resumed.optimizer, resumed.behind_average)
-                record = _epoch(learner, classifier, validation, epoch, config.workers)
-                progress = progress.advance(record)
-                if devices.chief:
-                    with devices.alone():
-                        store.save(classifier, learner.optimizer, progress, learner.behind_average)
-                devices.barrier("the checkpoint is written")
-                if devices.chief:
-                    context.report(record)
-                    log.info(progress_line(phase, progress))
+        for epoch in range(phase.first_epoch + len(progress.records), phase.last_epoch):
+            if phase.exhausted(progress):
+                break
+            learner.prepare(epoch, resumed.optimizer, resumed.behind_average)
+            record = _epoch(learner, classifier, validation, epoch, config.workers)
+            progress = progress.advance(record)
+            if devices.chief:
+                with devices.alone():
+                    store.save(classifier, learner.optimizer, progress, learner.behind_average)
+            devices.barrier("the checkpoint is written")
+            if devices.chief:
+                context.report(record)
+                log.info(progress_line(phase, progress))
         set_trainable_blocks(
             classifier,
             backbone.name,
@@ -145,7 +151,7 @@ def _epoch(
     for name in ("loss", "val_loss"):
         if not math.isfinite(metrics[name]):
             raise TrainingDivergedError(
-                f"{name} is {metrics[name]} in epoch {epoch}; lower learning_rate (now {rate:g}), "
+                f"{name} is {metrics[name]} in epoch {epoch}: lower learning_rate (now {rate:g}), "
                 "set gradient_clip_norm, or use precision float32"
             )
     return EpochRecord(
@@ -157,9 +163,15 @@ def _epoch(
     )
 
 
-def _forget_if_delivered(store: CheckpointStore, phase: Phase) -> None:
+def _forget_if_delivered(store: CheckpointStore, phase: Phase, context: RunContext) -> None:
     """Forget a finished training; one whose model was lost on the way out is worth keeping."""
-    if not store.delivered:
+    receiver = store.receiver
+    if receiver is None:
+        return
+    if not context.arrived(receiver):
+        log.info(
+            "the model of %s never arrived where it was wanted: it is not forgotten", store.folder
+        )
         return
     checkpoint = store.latest()
     if checkpoint is None:

@@ -109,7 +109,9 @@ def train_warmup(
         )
         key = _key(data, config, context, _network(backbone), pretrained_on)
         history = run_phase(phase, classifier, backbone, data, context, key, devices)
-    return keep(classifier, backbone, pretrained_on, history, _store(context, key, phase))
+    store = _store(context, key, phase)
+    codes = (context.code_version,)
+    return keep(classifier, backbone, pretrained_on, history, store, context.receiver, codes)
 
 
 def train_finetune(
@@ -176,7 +178,9 @@ def train_finetune(
             _weights_checksum(classifier),
         )
         history = run_phase(phase, classifier, backbone, data, context, key, devices)
-    return keep(classifier, backbone, warmup.pretrained_on, history, _store(context, key, phase))
+    store = _store(context, key, phase)
+    codes = (*warmup.trained_by, context.code_version)
+    return keep(classifier, backbone, warmup.pretrained_on, history, store, context.receiver, codes)
 
 
 def _store(context: RunContext, key: str, phase: Phase) -> CheckpointStore | None:

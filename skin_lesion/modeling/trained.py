@@ -14,6 +14,8 @@ from skin_lesion.settings import BackboneConfig
 if TYPE_CHECKING:
     import keras
 
+UNKNOWN_CODE = ("",)
+
 
 @dataclass(frozen=True)
 class WarmupModel:
@@ -25,6 +27,8 @@ class WarmupModel:
         pretrained_on: `imagenet`, `sha256:…` of a weights file, or `nothing`.
         epochs: Epochs trained so far; fine-tuning counts on from here.
         workspace: Keeps a temporary folder alive as long as the handle.
+        trained_by: Code that trained each phase so far, as `RunContext.code_version` named it; empty
+            where that was not kept, as by earlier versions. A model may be reused by other code.
     """
 
     path: Path
@@ -32,6 +36,7 @@ class WarmupModel:
     pretrained_on: str
     epochs: int
     workspace: object = field(default=None, repr=False, compare=False)
+    trained_by: tuple[str, ...] = UNKNOWN_CODE
 
 
 @dataclass(frozen=True)
@@ -42,20 +47,22 @@ class TrainedPhase:
         model: The classifier with the weights that were kept.
         history: What was recorded.
         checkpoints: Where the phase keeps them; None where it keeps none.
+        receiver: Identifies whoever asked for it, where that can be told.
     """
 
     model: WarmupModel
     history: History
     checkpoints: CheckpointStore | None = None
+    receiver: str = ""
 
     def delivered(self) -> None:
-        """Say that the model is where it was wanted.
+        """Say that the model was handed to whoever asked for it.
 
-        Until then the checkpoints are all there is of the training, and even a phase that is asked to
-        train afresh goes on from them.
+        Until then, and until `RunContext.arrived` says that the receiver has it, the checkpoints are
+        all there is of the training, and even a phase that is asked to train afresh goes on from them.
         """
         if self.checkpoints is not None:
-            self.checkpoints.mark_delivered()
+            self.checkpoints.mark_delivered(self.receiver)
 
 
 def keep(
@@ -64,6 +71,8 @@ def keep(
     pretrained_on: str,
     history: History,
     checkpoints: CheckpointStore | None = None,
+    receiver: str = "",
+    trained_by: tuple[str, ...] = UNKNOWN_CODE,
 ) -> TrainedPhase:
     """Save the classifier in float32, whatever precision it was trained in.
 
@@ -76,12 +85,23 @@ def keep(
     if classifier.get_layer("features").dtype_policy.name != "float32":
         model = build_classifier(backbone, classifier.input.shape[1:3])
         model.set_weights(classifier.get_weights())
-    with room_for(
-        "the trained model (temporary files lie where TMPDIR says)",
-        path.parent,
-        sum(array.nbytes for array in model.get_weights()),
-    ):
-        model.save(path)
+    save_model(model, path)
     epochs = history.records[-1].epoch + 1
-    kept = WarmupModel(path, backbone, pretrained_on, epochs, workspace)
-    return TrainedPhase(kept, history, checkpoints)
+    kept = WarmupModel(path, backbone, pretrained_on, epochs, workspace, trained_by)
+    return TrainedPhase(kept, history, checkpoints, receiver)
+
+
+def save_model(model: "keras.Model", path: Path) -> None:
+    """Write a model to a temporary file.
+
+    Args:
+        model: Any.
+        path: A `.keras` file in a folder that is removed with whoever asks.
+
+    Raises:
+        DiskFullError: There is no room for it.
+    """
+    needed = sum(array.nbytes for array in model.get_weights())
+    what = "the trained model (temporary files lie where TMPDIR says)"
+    with room_for(what, path.parent, needed):
+        model.save(path)

@@ -13,6 +13,12 @@ from skin_lesion.modeling.history import EpochRecord
 
 OnEpoch = Callable[[EpochRecord], None]
 OnDevices = Callable[[DeviceFacts], None]
+Arrived = Callable[[str], bool]
+
+
+def _as_noted(_: str) -> bool:
+    """Where whoever hands a model over has it stored before."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,12 @@ class RunContext:
         on_epoch: Called after every epoch; on resuming also for those finished before.
         on_devices: Called with what the phase is trained on, before it begins.
         afresh: Train again even where a finished training of the very same kind has left its
-            checkpoints; one that was interrupted, or whose model never arrived (see
-            `TrainedPhase.delivered`), is resumed all the same.
+            checkpoints; one that was interrupted, or whose model never arrived, is resumed all the
+            same.
+        receiver: Identifies whoever asks for the training. It is noted beside the checkpoints when
+            the model is handed over (see `TrainedPhase.delivered`).
+        arrived: Whether what was handed to a receiver is where it was wanted. Whoever stores a model
+            only after handing it over may have been killed between the two.
         elsewhere: How to have the checkpoints on another disk, for whoever reads that one is full.
     """
 
@@ -66,6 +76,8 @@ class RunContext:
     on_epoch: OnEpoch | None = None
     afresh: bool = False
     on_devices: OnDevices | None = None
+    receiver: str = ""
+    arrived: Arrived = _as_noted
     elsewhere: str = "have RunContext name another checkpoint_root"
 
     def report(self, record: EpochRecord) -> None:

@@ -263,6 +263,21 @@ def test_large_files_are_moved_in_pieces(
     )
 
 
+def test_a_model_says_which_code_trained_it_and_one_of_an_earlier_version_that_nobody_knows(
+    warmup_model: WarmupModel, local_store: LocalArtifactStore, open_materializer: Any
+) -> None:
+    materializer = open_materializer(WarmupModelMaterializer, local_store)
+    trained = dataclasses.replace(warmup_model, trained_by=("abc", "def"))
+    materializer.save(trained)
+    assert materializer.load(WarmupModel).trained_by == ("abc", "def")
+    assert materializer.extract_metadata(trained)["training_code"] == "abc, def"
+    file = Path(materializer.uri) / "model.json"
+    facts = json.loads(file.read_text())
+    del facts["trained_by"]
+    file.write_text(json.dumps(facts))
+    assert materializer.load(WarmupModel).trained_by == ("",)
+
+
 def test_the_time_of_saving_does_not_change_the_hash_of_a_model(
     warmup_model: WarmupModel,
     local_store: LocalArtifactStore,

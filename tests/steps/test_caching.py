@@ -7,6 +7,7 @@ import pytest
 from zenml.utils import source_utils
 
 from steps import (
+    _caching,
     augment,
     evaluate,
     finetune_train,
@@ -18,8 +19,10 @@ from steps import (
 from steps._caching import (
     PACKAGE,
     code_version,
+    import_training_code,
     library_cache,
     library_fingerprint,
+    stated_code,
     training_code,
 )
 
@@ -217,3 +220,52 @@ def test_the_code_version_names_the_training_code() -> None:
     version, _, fingerprint = code_version().partition("+")
     assert version
     assert library_fingerprint("modeling.train", "modeling.export").startswith(fingerprint)
+
+
+def test_an_edit_while_a_process_runs_changes_nothing_of_what_it_says_it_runs(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its code was read when it began; a training lasts longer than an edit takes."""
+
+    def edit() -> None:
+        with (library / PACKAGE / "modeling/train.py").open("a") as file:
+            file.write("\n# edited\n")
+
+    installed = training_code(), code_version()
+    edit()
+    monkeypatch.setattr(_caching, "_AT_START", _caching._read(library))
+    started = training_code(), code_version()
+    assert started[0] == library_fingerprint("modeling.train", root=library) != installed[0]
+    assert started[1] != installed[1]
+    edit()
+    assert (training_code(), code_version()) == started
+    assert library_fingerprint("modeling.train", root=library) != started[0]
+
+
+def test_what_a_training_may_call_is_imported_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The loader is imported by a function, the export's parts are after the last epoch."""
+    imported: list[str] = []
+    monkeypatch.setattr(_caching, "import_module", imported.append)
+    import_training_code()
+    wanted = {"data.loader", "modeling.loop", "modeling.export", "modeling"}
+    assert {f"{PACKAGE}.{name}" for name in wanted} <= set(imported)
+    assert not [name for name in imported if "__init__" in name or "/" in name]
+
+
+def test_what_an_editor_leaves_beside_a_module_is_passed_over(library: Path) -> None:
+    before = library_fingerprint("modeling.train", root=library)
+    (library / PACKAGE / "modeling" / ".#train.py").symlink_to("nobody@nowhere.1")
+    assert library_fingerprint("modeling.train", root=library) == before
+
+
+def test_a_contract_states_what_other_code_a_part_was_trained_by() -> None:
+    mine, older = training_code(), "0123456789abcdef"
+    assert stated_code([mine, mine]) == code_version()
+    assert stated_code([mine, older, older]) == (
+        f"{code_version()}, in part trained by 0123456789ab"
+    )
+    assert stated_code(["", mine, older]) == (
+        f"{code_version()}, in part trained by 0123456789ab and unknown code"
+    )

@@ -3,8 +3,10 @@
 import contextlib
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import UUID, uuid4
 
 import pytest
+from zenml.enums import ExecutionStatus
 
 from steps import _run
 
@@ -70,7 +72,7 @@ def test_a_phase_reports_epochs_and_devices_and_says_how_to_move_its_checkpoints
         _run, "watched_training", lambda phase: contextlib.nullcontext(Watched()) if phase else None
     )
     monkeypatch.setattr(_run.tracking, "active_run_id", lambda: "r")
-    step_run = SimpleNamespace(config=SimpleNamespace(enable_cache=True))
+    step_run = SimpleNamespace(id=uuid4(), config=SimpleNamespace(enable_cache=True))
     monkeypatch.setattr(_run, "get_step_context", lambda: SimpleNamespace(step_run=step_run))
     with _run.run_context("warmup") as context:
         assert context.on_devices is not None
@@ -78,8 +80,38 @@ def test_a_phase_reports_epochs_and_devices_and_says_how_to_move_its_checkpoints
         context.on_devices("facts")  # type: ignore[arg-type]
         context.on_epoch("epoch")  # type: ignore[arg-type]
     assert told == ["facts", "epoch"]
+    assert context.receiver == str(step_run.id)
+    assert context.arrived is _run.is_completed
     assert str(tmp_path) in context.elsewhere
     assert _run.CHECKPOINTS_VARIABLE in context.elsewhere
+
+
+@pytest.mark.parametrize(
+    ("status", "arrived"),
+    [
+        (ExecutionStatus.COMPLETED, True),
+        (ExecutionStatus.RUNNING, False),  # its process is dead, and ZenML was never told
+        (ExecutionStatus.FAILED, False),
+        (None, False),  # ZenML knows no such run
+    ],
+)
+def test_a_model_has_arrived_once_its_step_run_is_completed(
+    status: ExecutionStatus | None, arrived: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[UUID] = []
+
+    def get_run_step(step_run: UUID, **_: object) -> SimpleNamespace:
+        asked.append(step_run)
+        if status is None:
+            raise KeyError(step_run)
+        return SimpleNamespace(status=status)
+
+    monkeypatch.setattr(_run, "Client", lambda: SimpleNamespace(get_run_step=get_run_step))
+    name = uuid4()
+    assert _run.is_completed(str(name)) is arrived
+    assert asked == [name]
+    assert not _run.is_completed(str(name)[:9]), "half of a note, as after a power cut"
+    assert not _run.is_completed("")
 
 
 def test_what_members_of_an_ensemble_share_is_configured_once(

@@ -1,5 +1,7 @@
 """An ensemble is one network, and what it says is exactly the mean of what its members say."""
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
 from skin_lesion.data.manifest import Manifest
+from skin_lesion.disk import DiskFullError
 from skin_lesion.evaluation.randomisation import cascade_stages
 from skin_lesion.explain.gradcam import hires_cam
 from skin_lesion.labels import LABELS, NUM_CLASSES
@@ -127,6 +130,24 @@ def test_a_saved_ensemble_says_the_same(save_member: SaveMember, pixels: NDArray
     found = outputs(load(joined.path, compile=False), pixels)[0]
     np.testing.assert_allclose(found, np.mean(each, axis=0), rtol=1e-5, atol=1e-5)
     assert (joined.backbone, joined.pretrained_on, joined.epochs) == (EFFICIENTNET, "nothing", 6)
+
+
+def test_an_ensemble_was_trained_by_the_code_of_all_its_members(save_member: SaveMember) -> None:
+    joined = join_members([save_member(1, trained_by=("a", "b")), save_member(2)])
+    assert joined.trained_by == ("a", "b", "")
+
+
+def test_a_full_disk_is_told_with_what_is_needed(
+    save_member: SaveMember, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = [save_member(1), save_member(2)]
+
+    def save(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(keras.Model, "save", save)
+    with pytest.raises(DiskFullError, match=r"TMPDIR.* MiB are needed, .* MiB are free"):
+        join_members(members)
 
 
 def test_operations_that_are_no_layers_are_copied_too(pixels: NDArray[np.uint8]) -> None:

@@ -22,6 +22,7 @@ from skin_lesion.modeling.train import (
     RunContext,
     TrainedPhase,
     TrainingData,
+    TrainingDivergedError,
     train_warmup,
 )
 from skin_lesion.settings import BackboneConfig, TrainConfig, WarmupConfig
@@ -120,12 +121,13 @@ def test_a_training_that_is_done_does_not_fail_by_the_note_that_it_was_delivered
     if kept == "no room":
         store.folder.mkdir(parents=True)
 
-        def touch(path: Path, **_: Any) -> None:
+        def written(path: Path, *_: Any, **__: Any) -> None:
+            path.touch()
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
-        monkeypatch.setattr(Path, "touch", touch)
-    store.mark_delivered()
-    assert not store.delivered
+        monkeypatch.setattr(Path, "write_text", written)
+    store.mark_delivered("me")
+    assert store.receiver is None
     assert store.folder.parent.exists() == (kept != "gone"), "no folder is made for it"
     assert ("would be taken for one" in caplog.text) == (kept != "gone")
 
@@ -155,6 +157,71 @@ def test_memory_that_is_used_up_says_what_to_set_and_what_stays(
         with pytest.raises(OutOfMemoryError, match=wanted):
             train(make_data(), RunContext(tmp_path))
     assert len(train(make_data(), RunContext(tmp_path)).history.records) == 4
+
+
+def test_a_loss_that_is_no_number_says_what_to_set_and_what_stays(
+    make_data: MakeData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = TrainingBatches.__getitem__
+
+    def item(self: TrainingBatches, index: int) -> Any:
+        inputs, targets, weights = real(self, index)
+        return inputs, targets, weights * np.float32("nan" if self.epoch == 2 else 1)
+
+    data, context = make_data(), RunContext(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingBatches, "__getitem__", item)
+        wanted = (
+            r"warmup cannot go on: loss is nan in epoch 2: lower learning_rate \(now 0\.\d+\).*With "
+            r"another value the phase begins anew.*As it is, .*like this again: the checkpoint of epoch "
+            r"1 stays, and the same command goes on from it"
+        )
+        for _ in range(2):  # the same command meets the same again
+            with pytest.raises(TrainingDivergedError, match=wanted):
+                train(data, context)
+    (folder,) = tmp_path.glob("*/warmup")
+    assert {path.name for path in folder.iterdir()} <= {"0", "1"}
+    before = (folder / "1" / "progress.json").read_text()
+    records = train(data, context).history.records
+    assert [record.epoch for record in records] == [0, 1, 2, 3]
+    assert records[1].model_dump_json() in before, "the good epochs are not trained anew"
+
+
+def test_two_processes_never_train_the_same_phase_at_once(
+    make_data: MakeData, tmp_path: Path
+) -> None:
+    """The second one would remove the newer checkpoints of the first, since they are not its own."""
+    data, context = make_data(), RunContext(tmp_path)
+    train(data, context)
+    (folder,) = (path for path in tmp_path.glob("*/warmup"))
+    before = sorted(path.name for path in folder.iterdir())
+    with (
+        checkpoints.CheckpointStore(folder).alone(),
+        pytest.raises(
+            RuntimeError, match=rf"warmup training of {folder.parent} is being worked on"
+        ),
+    ):
+        train(data, context)
+    assert sorted(path.name for path in folder.iterdir()) == before
+    assert len(train(data, context).history.records) == CONFIG.epochs
+
+
+def test_a_disk_with_no_room_for_a_folder_is_told_like_any_other(
+    make_data: MakeData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.mkdir
+
+    def mkdir(path: Path, *args: Any, **kwargs: Any) -> None:
+        if tmp_path / "c" in path.parents:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), str(path))
+        real(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    wanted = (
+        "folder of checkpoints cannot be written.*set VARIABLE; no epoch of the phase was finished"
+    )
+    with pytest.raises(DiskFullError, match=wanted):
+        train(make_data(), RunContext(tmp_path / "c", elsewhere="set VARIABLE"))
 
 
 def raised(function: Callable[[], object]) -> BaseException:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from skin_lesion.data.loader import TrainingBatches
+from skin_lesion.modeling.checkpoints import CheckpointStore
 from skin_lesion.modeling.classifier import (
     build_classifier,
     build_trainer,
@@ -237,7 +238,8 @@ def test_a_fine_tuning_is_resumed_only_by_one_of_the_same_network_and_start(
 ) -> None:
     """Of what follows, the weights of a frozen first phase show neither the one nor the other."""
     data, config = make_data(), FinetuneConfig(epochs=1, batch_size=8)
-    warm = train_warmup(data, pretrained, WarmupConfig(epochs=1, batch_size=8)).model
+    first = RunContext(code_version="first")
+    warm = train_warmup(data, pretrained, WarmupConfig(epochs=1, batch_size=8), first).model
     copied = tmp_path / "copied.h5"
     copied.write_bytes(Path(str(pretrained.path)).read_bytes())
 
@@ -245,7 +247,9 @@ def test_a_fine_tuning_is_resumed_only_by_one_of_the_same_network_and_start(
         return replace(warm, backbone=pretrained.model_copy(update=network))
 
     trained: list[int] = []
-    context = RunContext(tmp_path / "c", on_epoch=lambda record: trained.append(record.epoch))
+    context = RunContext(
+        tmp_path / "c", "second", on_epoch=lambda record: trained.append(record.epoch)
+    )
     others = [
         (warm, config),
         (of(batchnorm_momentum=0.5), config),
@@ -253,9 +257,10 @@ def test_a_fine_tuning_is_resumed_only_by_one_of_the_same_network_and_start(
         (warm, config.model_copy(update={"learning_rate": 1e-2})),
     ]
     for count, (start, wanted) in enumerate(others, start=1):
-        train_finetune(data, start, wanted, context)
+        tuned = train_finetune(data, start, wanted, context)
         assert len(list((tmp_path / "c").glob("*/finetune"))) == count
     assert trained == [1, 1, 2, 1], "epochs are counted on from those before"
+    assert tuned.model.trained_by == ("first", "second")
     train_finetune(data, of(path=str(copied)), config, context)
     assert len(list((tmp_path / "c").glob("*/finetune"))) == 4, "where a file lies decides nothing"
 
@@ -286,6 +291,30 @@ def test_a_finished_training_is_repeated_only_where_that_is_asked_for(
     assert trained == [0, 1]
     train_warmup(data, SCRATCH, config, afresh)
     assert trained == [0, 1, 0, 1]
+
+
+def test_a_model_that_was_handed_over_and_never_stored_is_not_trained_anew(
+    make_data: MakeData, tmp_path: Path
+) -> None:
+    """Whoever asks may be killed after it has the model in hand, and before it is in the store."""
+    data, config = make_data(), WarmupConfig(epochs=1, batch_size=8)
+    took: list[float] = []
+    killed, alive = (
+        RunContext(
+            tmp_path / "c",
+            afresh=True,
+            receiver=name,
+            arrived={"killed": False, "alive": True}.__getitem__,
+            on_epoch=lambda record: took.append(record.seconds),
+        )
+        for name in ("killed", "alive")
+    )
+    train_warmup(data, SCRATCH, config, killed).delivered()
+    train_warmup(data, SCRATCH, config, alive).delivered()
+    train_warmup(data, SCRATCH, config, killed).delivered()
+    assert took[0] == took[1] != took[2], "the second is out of the first one's checkpoint"
+    (store,) = (CheckpointStore(path) for path in (tmp_path / "c").glob("*/warmup"))
+    assert store.receiver == "killed"
 
 
 def test_an_interrupted_training_is_resumed_even_where_a_new_one_is_asked_for(
