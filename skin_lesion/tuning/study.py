@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skin_lesion.disk import DiskFullError
+from skin_lesion.locking import only_process
 from skin_lesion.tuning.attempts import (
     Attempt,
     BrokenTrialError,
@@ -22,7 +23,6 @@ from skin_lesion.tuning.attempts import (
     RefusedError,
     TimeUpError,
 )
-from skin_lesion.tuning.locking import only_process
 from skin_lesion.tuning.outcomes import Outcome, TrialRow, read_rows
 from skin_lesion.tuning.proposals import pruner, sampler
 from skin_lesion.tuning.search import Search
