@@ -16,14 +16,15 @@ from zenml.client import Client
 
 from pipelines.cli import main
 from pipelines.stacks import set_up_stack
+from pipelines.training import training_pipeline
 from pipelines.tuning import EXPERIMENT
 from tests.integration.conftest import TINY, Workplace, write_data_set
 from tests.small_world import QUICK
 
-pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]
+pytestmark = pytest.mark.slow
 
 TRIALS = 5
-# Runs the command until an epoch of a trial, and dies there as nothing that could be caught.
+# Runs the command until the middle of a trial, and dies there as nothing that could be caught.
 KILLED = """
 import os, signal, sys
 import mlflow
@@ -32,7 +33,7 @@ from skin_lesion.live.watch import Watch
 
 def told(self, record, tell=Watch.__call__):
     tell(self, record)
-    if mlflow.active_run().data.tags["mlflow.runName"] == "trial 2" and record.epoch == 2:
+    if mlflow.active_run().data.tags["mlflow.runName"] == "trial 2" and record.epoch == 1:
         os.kill(os.getpid(), signal.SIGKILL)
 
 Watch.__call__ = told
@@ -124,7 +125,7 @@ def test_the_same_command_goes_on_after_the_process_was_killed(searched: Searche
     assert searched.first.returncode == -9
     assert searched.second.returncode == 0, searched.second.stderr
     assert "trial number 2 died with its process" in searched.second.stderr
-    assert "resuming after epoch 2" in searched.second.stderr
+    assert "resuming after epoch 1" in searched.second.stderr
     assert f"{TRIALS} trials (" in searched.second.stdout
 
 
@@ -166,19 +167,32 @@ def test_neither_checkpoints_nor_pictures_are_left_behind(searched: Searched) ->
 
 
 def test_the_pipeline_takes_the_best_values_as_they_are_written(searched: Searched) -> None:
-    finished = searched.place.run_file(searched.study / "results" / "best.yaml")
-    # What the search prepared, the pipeline takes from the cache.
-    assert {"ingest", "validate", "split"}.isdisjoint(finished.executed)
-    assert {"finetune_train", "evaluate", "register"} <= finished.executed
     _, trials = runs(searched)
     best = max(
         (run for run in trials if run.info.status == "FINISHED"),
         key=lambda run: run.data.metrics["best_val_macro_f1"],
     )
-    rate = yaml.safe_load((searched.study / "results" / "best.yaml").read_text())["steps"][
-        "finetune_train"
-    ]["parameters"]["config"]["learning_rate"]
-    assert rate == float(best.data.params["finetune_train.learning_rate"])
+    pipeline = training_pipeline.with_options(
+        config_path=str(searched.study / "results" / "best.yaml")
+    )
+    pipeline.prepare()
+    steps = pipeline.create_snapshot(name=searched.place.folder.name).step_configurations
+    taken = steps["finetune_train"].config.parameters["config"]
+    assert taken["learning_rate"] == float(best.data.params["finetune_train.learning_rate"])
+    assert str(taken["train_batchnorm"]) == best.data.params["finetune_train.train_batchnorm"]
+    # Of what was not searched, all stays as it was.
+    given = TINY["steps"]["finetune_train"]["parameters"]["config"]
+    assert taken["epochs"] == given["epochs"]
+    assert taken["unfreeze_epochs"] == given["unfreeze_epochs"]
+
+
+@pytest.mark.exhaustive
+def test_a_run_with_the_best_values_takes_what_the_search_prepared_from_the_cache(
+    searched: Searched,
+) -> None:
+    finished = searched.place.run_file(searched.study / "results" / "best.yaml")
+    assert {"ingest", "validate", "split"}.isdisjoint(finished.executed)
+    assert {"finetune_train", "evaluate", "register"} <= finished.executed
 
 
 def test_a_finished_study_says_what_it_came_to_without_training(
