@@ -47,13 +47,11 @@ class BackboneSpec:
     Attributes:
         keras_name: Class in `keras.applications`.
         family: Decides scaling and block names.
-        native_size: Side of the square pictures it was designed for, in pixels.
         weights_url: Publisher's address of the ImageNet weights without the classifier.
     """
 
     keras_name: str
     family: Family
-    native_size: int
     weights_url: str
 
     @property
@@ -62,30 +60,23 @@ class BackboneSpec:
         return self.weights_url.rsplit("/", 1)[1]
 
 
-def _efficientnet(variant: int, size: int) -> BackboneSpec:
+def _efficientnet(variant: int) -> BackboneSpec:
     url = f"{GOOGLE}/keras-applications/efficientnetb{variant}_notop.h5"
-    return BackboneSpec(f"EfficientNetB{variant}", "efficientnet", size, url)
+    return BackboneSpec(f"EfficientNetB{variant}", "efficientnet", url)
 
 
-def _efficientnet_v2(variant: int, size: int) -> BackboneSpec:
+def _efficientnet_v2(variant: int) -> BackboneSpec:
     folder = f"{GOOGLE}/tensorflow/keras-applications/efficientnet_v2"
     url = f"{folder}/efficientnetv2-b{variant}_notop.h5"
-    return BackboneSpec(f"EfficientNetV2B{variant}", "efficientnet_v2", size, url)
+    return BackboneSpec(f"EfficientNetV2B{variant}", "efficientnet_v2", url)
 
 
 BACKBONES: dict[str, BackboneSpec] = {
-    **{
-        f"efficientnet_b{i}": _efficientnet(i, size)
-        for i, size in enumerate((224, 240, 260, 300, 380, 456, 528, 600))
-    },
-    **{
-        f"efficientnet_v2_b{i}": _efficientnet_v2(i, size)
-        for i, size in enumerate((224, 240, 260, 300))
-    },
+    **{f"efficientnet_b{i}": _efficientnet(i) for i in range(8)},
+    **{f"efficientnet_v2_b{i}": _efficientnet_v2(i) for i in range(4)},
     "mobilenet": BackboneSpec(
         "MobileNet",
         "mobilenet",
-        224,
         f"{GOOGLE}/tensorflow/keras-applications/mobilenet/mobilenet_1_0_224_tf_no_top.h5",
     ),
 }
