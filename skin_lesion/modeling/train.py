@@ -175,7 +175,7 @@ def train_finetune(
             context,
             _network(backbone),
             str(warmup.epochs),
-            _weights_checksum(classifier),
+            weights_checksum(classifier),
         )
         history = run_phase(phase, classifier, backbone, data, context, key, devices)
     store = _store(context, key, phase)
@@ -218,8 +218,8 @@ def _network(backbone: BackboneConfig) -> str:
     return backbone.model_dump_json(exclude=set(PLACES))
 
 
-def _weights_checksum(classifier: "keras.Model") -> str:
-    """Of what training starts from; a file of the same weights differs with the day it was saved."""
+def weights_checksum(classifier: "keras.Model") -> str:
+    """Of the weights themselves; a file of the same ones differs with the day it was saved."""
     digest = hashlib.sha256()
     for array in classifier.get_weights():
         digest.update(array.tobytes())
