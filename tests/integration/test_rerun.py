@@ -1,6 +1,8 @@
 """Re-running single steps: what ZenML recorded afterwards is what was announced before."""
 
+import errno
 import fcntl
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from sqlalchemy import text
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
 
+from materializers.model_bundle import ModelBundleMaterializer
 from pipelines.cli import main
 from pipelines.recorded_run import FINGERPRINTS, RecordedRun, find_run, parameter_kinds
 from pipelines.rerun import RerunRequest, prepare_rerun
@@ -201,6 +204,32 @@ def test_a_re_run_that_died_in_the_second_phase_is_gone_on_with_by_naming_that_p
     assert run.status == ExecutionStatus.COMPLETED
 
 
+@pytest.mark.slow
+def test_a_training_whose_model_could_not_be_stored_is_not_trained_anew(
+    first: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ZenML stores what a step returns when the step has nothing more to say of it."""
+    trained: list[tuple[str, int]] = []
+
+    def told(phase: Phase, progress: Progress) -> str:
+        trained.append((phase.name, progress.records[-1].epoch))
+        return "an epoch"
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(loop, "progress_line", told)
+    words = ["finetune_train", "--run", first.name]
+    with monkeypatch.context() as patch:
+        patch.setattr(ModelBundleMaterializer, "save", full)
+        assert main(["rerun", *words, "--yes"]) == 1
+    assert trained == [("finetune", 1), ("finetune", 2)], "the run before has its own model"
+    trained.clear()
+    run = rerun(*words)
+    assert trained == []
+    assert "finetune_train" in executed(run)
+
+
 def test_a_run_that_is_not_over_is_refused_unless_its_process_is_said_to_be_dead(
     failed: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -260,7 +289,10 @@ def test_a_second_re_run_at_once_is_refused(first: Any, capsys: pytest.CaptureFi
         file.write("4711\n")
         file.flush()
         assert main(["rerun", "register", "--run", first.name, "--yes"]) == 1
-    assert "another re-run is at work (process 4711)" in capsys.readouterr().err
+    assert (
+        "another re-run is being worked on by process 4711; wait for its end"
+        in capsys.readouterr().err
+    )
     assert count() == before
 
 
