@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from skin_lesion.modeling.history import History
 
 TRAINING, ENSEMBLE = "training_pipeline", "ensemble_pipeline"
+# Parameters that only the ensemble's pipeline has.
+_OF_ENSEMBLES = frozenset({"ensemble", "warmup", "finetune"})
+
+
+def pipeline_of(config: Mapping[str, Any]) -> str:
+    """Name of the pipeline that a configuration is for."""
+    return TRAINING if _OF_ENSEMBLES.isdisjoint(config.get("parameters", {})) else ENSEMBLE
 
 
 def find_run(name: str | None, pipeline: str = TRAINING) -> "PipelineRunResponse":
@@ -44,6 +51,21 @@ def output(run: "PipelineRunResponse", step: str, name: str) -> Any:
     return run.steps[step].outputs[name][0].load()
 
 
+def bundle_step(pipeline: str) -> str:
+    """Name of the step that makes the bundle."""
+    return "ensemble" if pipeline == ENSEMBLE else "finetune_train"
+
+
+def histories_of(run: "PipelineRunResponse") -> "dict[str, History]":
+    """What was recorded of each phase of a training, or of each member's, by step."""
+    return {
+        step: output(run, step, name)
+        for step, made in run.steps.items()
+        for name in ("warmup_history", "finetune_history")
+        if name in made.outputs
+    }
+
+
 def minutes_of_work(run: "PipelineRunResponse") -> float:
     """Time of all steps, each where it did its work.
 
@@ -63,13 +85,7 @@ def minutes_of_work(run: "PipelineRunResponse") -> float:
         if worked.start_time is None or worked.end_time is None:
             raise ValueError(f"Run {run.name} has not finished: {name} has no end")
         seconds[name] = (worked.end_time - worked.start_time).total_seconds()
-    histories = {
-        step: output(run, step, name)
-        for step, made in run.steps.items()
-        for name in ("warmup_history", "finetune_history")
-        if name in made.outputs  # of a training, or of every member of an ensemble
-    }
-    return sum(whole_seconds(seconds, histories).values()) / 60
+    return sum(whole_seconds(seconds, histories_of(run)).values()) / 60
 
 
 def whole_seconds(

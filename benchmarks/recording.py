@@ -8,10 +8,12 @@ from baselines import Baselines, Comparison, compare, look
 from finished_run import (
     ENSEMBLE,
     TRAINING,
+    bundle_step,
     commit_of,
     find_run,
     minutes_of_work,
     output,
+    pipeline_of,
     refuse_other_code,
     states,
 )
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from skin_lesion.evaluation.report import EvaluationReport
     from skin_lesion.evaluation.summary import ReportSummary
 
-# Parameters that only the ensemble's pipeline has.
-_OF_ENSEMBLES = frozenset({"ensemble", "warmup", "finetune"})
 OF_LESIONS = ("balanced_accuracy", "macro_f1", "melanoma_auc", "malignant_auc")
 
 
@@ -79,8 +79,7 @@ def record(config: str, run_name: str | None, baseline: Path | None = None) -> R
             configuration on real images, or other code trained it.
     """
     asked = yaml.safe_load((ROOT / config).read_text(encoding="utf-8"))
-    ensemble = not _OF_ENSEMBLES.isdisjoint(asked.get("parameters", {}))
-    pipeline = ENSEMBLE if ensemble else TRAINING
+    pipeline = pipeline_of(asked)
     run = find_run(run_name, pipeline)
     used = {name: step.config.parameters for name, step in run.steps.items()}
     if not states(asked.get("parameters", {}), run.config.parameters) or not all(
@@ -89,7 +88,7 @@ def record(config: str, run_name: str | None, baseline: Path | None = None) -> R
     ):
         raise ValueError(f"Run {run.name} did not run {config}: its parameters are others")
     minutes = minutes_of_work(run)
-    bundle = output(run, "ensemble" if ensemble else "finetune_train", "bundle")
+    bundle = output(run, bundle_step(pipeline), "bundle")
     refuse_other_code(run.name, bundle.contract.code_version)
     report: EvaluationReport = output(run, "evaluate", "evaluation")
     if report.summary.synthetic_only:

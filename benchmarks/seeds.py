@@ -3,11 +3,12 @@
     HAM10000_PATH=... BACKBONE_WEIGHTS=... python benchmarks/seeds.py configs/ham10000_cpu.yaml
     HAM10000_PATH=... BACKBONE_WEIGHTS=... python benchmarks/seeds.py CONFIG --seeds 0 1 2
 
-Wants the environment of `activate.sh`. Every seed is a run of the whole training pipeline, so that it
-is evaluated and registered as any other. Weights, dropout, the order of the pictures and their
-augmentation go by the seed; the split keeps the configuration's own, since what was chosen by
-validation was chosen by that one. Each finished seed is in `results/seeds_<config>.json` at once, and a
-run that was killed goes on from its last epoch when the same command is given again.
+Wants the environment of `activate.sh`. Every seed is a run of the whole pipeline, of a single training
+or of an ensemble, so that it is evaluated and registered as any other. Weights, dropout, the order of
+the pictures, their augmentation and the folds of an ensemble go by the seed; the split keeps the
+configuration's own, since what was chosen by validation was chosen by that one. Each finished seed is
+in `results/seeds_<config>.json` at once, and a run that was killed goes on from its last epoch when the
+same command is given again.
 """
 
 import argparse
@@ -22,10 +23,15 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from finished_run import (
+    ENSEMBLE,
+    TRAINING,
+    bundle_step,
     commit_of,
     find_run,
+    histories_of,
     minutes_of_work,
     output,
+    pipeline_of,
     refuse_other_code,
     states,
 )
@@ -45,7 +51,10 @@ if TYPE_CHECKING:
 
 RESULTS = ROOT / "benchmarks" / "results"
 WORK = ROOT / ".work" / "seeds"
-PIPELINE = "pipelines.training.training_pipeline"
+PIPELINES = {
+    TRAINING: "pipelines.training.training_pipeline",
+    ENSEMBLE: "pipelines.ensemble.ensemble_pipeline",
+}
 FIGURES = (
     "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "melanoma_auc",
     "malignant_auc", "ece",
@@ -152,10 +161,11 @@ def run_seed(config: dict[str, Any], seed: int, name: str) -> "PipelineRunRespon
     WORK.mkdir(parents=True, exist_ok=True)
     path = WORK / f"{name}_seed{seed}.yaml"
     path.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
-    command = ["zenml", "pipeline", "run", PIPELINE, "-c", str(path)]
+    pipeline = pipeline_of(wanted)
+    command = ["zenml", "pipeline", "run", PIPELINES[pipeline], "-c", str(path)]
     if status := subprocess.run(command, cwd=ROOT, check=False).returncode:
         raise RuntimeError(f"seed {seed}: {' '.join(command)} ended with status {status}")
-    run = find_run(None)
+    run = find_run(None, pipeline)
     if not states(wanted["parameters"], run.config.parameters):
         raise RuntimeError(f"the last finished run, {run.name}, is not the one of seed {seed}")
     return run
@@ -163,19 +173,15 @@ def run_seed(config: dict[str, Any], seed: int, name: str) -> "PipelineRunRespon
 
 def seed_of(run: "PipelineRunResponse", seed: int) -> Seed:
     """What is kept of a run."""
-    trained_with: str = output(run, "finetune_train", "bundle").contract.code_version
+    step = bundle_step(run.pipeline.name)
+    trained_with: str = output(run, step, "bundle").contract.code_version
     refuse_other_code(run.name, trained_with)
     report: EvaluationReport = output(run, "evaluate", "evaluation")
     summary = report.summary
     commit, dirty = commit_of(run)
-    histories = [
-        output(run, step, history)
-        for step, history in (
-            ("warmup_train", "warmup_history"),
-            ("finetune_train", "finetune_history"),
-        )
-    ]
-    seconds = sum(record.seconds for history in histories for record in history.records)
+    seconds = sum(
+        record.seconds for history in histories_of(run).values() for record in history.records
+    )
     val, test = (part.model_dump() for part in (summary.val, summary.test))
     return Seed(
         seed=seed,

@@ -139,6 +139,17 @@ def test_an_aim_that_is_missed_is_marked_and_not_rounded_away(script: ModuleType
     assert "70–75 ✗ minutes" in tables.seeds_table(late, tables.ENGLISH)
 
 
+def test_an_ensembles_seeds_are_runs_of_its_own_pipeline(script: ModuleType, root: Path) -> None:
+    for name, module in (("ham10000_cpu", "training"), ("ham10000_ensemble", "ensemble")):
+        config = yaml.safe_load((root / "configs" / f"{name}.yaml").read_text())
+        wanted = script.of_seed(config, 1)
+        path = script.PIPELINES[script.pipeline_of(wanted)]
+        assert path == f"pipelines.{module}.{module}_pipeline"
+        found = importlib.import_module(path.rpartition(".")[0])
+        assert script.bundle_step(script.pipeline_of(wanted)) in ("finetune_train", "ensemble")
+        assert getattr(found, path.rpartition(".")[2]).name == script.pipeline_of(wanted)
+
+
 @pytest.mark.parametrize("config", ["demo.yaml", "ham10000_quick.yaml"])
 def test_pictures_that_go_by_the_seed_are_refused_before_anything_is_trained(
     script: ModuleType, root: Path, config: str
