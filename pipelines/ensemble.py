@@ -4,7 +4,7 @@ from zenml import pipeline
 
 from pipelines.training import MODEL
 from skin_lesion.data.sources import source_fingerprint
-from skin_lesion.modeling.backbones import weights_fingerprint
+from skin_lesion.modeling.weights import weights_fingerprint
 from skin_lesion.settings import (
     BackboneConfig,
     EnsembleConfig,

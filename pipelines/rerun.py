@@ -36,12 +36,8 @@ from pipelines.rerun_plan import (
 from skin_lesion.data.ingest import check_image_size
 from skin_lesion.data.sources import source_fingerprint
 from skin_lesion.locking import only_process
-from skin_lesion.modeling.backbones import (
-    former_fingerprint,
-    locate_weights,
-    spec_of,
-    weights_fingerprint,
-)
+from skin_lesion.modeling.backbones import spec_of
+from skin_lesion.modeling.weights import former_fingerprint, locate_weights, weights_fingerprint
 from steps._run import base_name, checkpoint_root
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from zenml import Model, pipeline
 
 from skin_lesion.data.sources import source_fingerprint
-from skin_lesion.modeling.backbones import weights_fingerprint
+from skin_lesion.modeling.weights import weights_fingerprint
 from skin_lesion.registry import MODEL_NAME
 from skin_lesion.settings import BackboneConfig, SourceConfig
 from steps.augment import augment

@@ -25,7 +25,7 @@ from skin_lesion.data.ingest import check_image_size
 from skin_lesion.data.sources import source_fingerprint
 from skin_lesion.data.split_table import SplitTable
 from skin_lesion.mistakes import mistakes
-from skin_lesion.modeling.backbones import (
+from skin_lesion.modeling.weights import (
     former_fingerprint,
     locate_weights,
     weights_fingerprint,

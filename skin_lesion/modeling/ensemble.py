@@ -23,12 +23,12 @@ import numpy as np
 from skin_lesion.data.image_array import ImageArray
 from skin_lesion.data.split_table import SplitTable
 from skin_lesion.labels import LABEL_INDEX, NUM_CLASSES
-from skin_lesion.modeling.backbones import PLACES
 from skin_lesion.modeling.bundle import EnsembleMember
 from skin_lesion.modeling.epochs import validation_metrics
 from skin_lesion.modeling.history import History
 from skin_lesion.modeling.train import WarmupModel
 from skin_lesion.modeling.trained import save_model
+from skin_lesion.modeling.weights import PLACES
 
 if TYPE_CHECKING:
     import keras

@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from skin_lesion.modeling.backbones import PLACES, load_pretrained
 from skin_lesion.modeling.checkpoints import CheckpointStore, checkpoint_key
 from skin_lesion.modeling.classifier import backbone_blocks, build_classifier
 from skin_lesion.modeling.devices import use_devices
@@ -18,6 +17,7 @@ from skin_lesion.modeling.loop import run_phase
 from skin_lesion.modeling.phase import Phase
 from skin_lesion.modeling.trained import TrainedPhase, WarmupModel, keep
 from skin_lesion.modeling.training_data import OnDevices, OnEpoch, RunContext, TrainingData
+from skin_lesion.modeling.weights import PLACES, load_pretrained
 from skin_lesion.settings import (
     BackboneConfig,
     FinetuneConfig,

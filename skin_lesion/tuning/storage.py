@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from skin_lesion.modeling.backbones import PLACES
+from skin_lesion.modeling.weights import PLACES
 from skin_lesion.tuning.search import Search
 
 if TYPE_CHECKING:

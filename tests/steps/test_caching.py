@@ -119,6 +119,7 @@ def test_texts_re_run_nothing(text: str, library: Path) -> None:
         ("data/loader.py", "warmup_train"),
         ("modeling/train.py", "warmup_train"),
         ("modeling/backbones.py", "warmup_train"),
+        ("modeling/weights.py", "warmup_train"),
         ("modeling/classifier.py", "finetune_train"),
         ("modeling/export.py", "finetune_train"),
         ("evaluation/metrics.py", "evaluate"),

@@ -7,10 +7,10 @@ import pytest
 from skin_lesion.evaluation.randomisation import cascade_stages
 from skin_lesion.explain.gradcam import hires_cam
 from skin_lesion.labels import NUM_CLASSES
-from skin_lesion.modeling.backbones import load_pretrained
 from skin_lesion.modeling.classifier import backbone_blocks, build_classifier
 from skin_lesion.modeling.ensemble import build_ensemble
 from skin_lesion.modeling.levels import area_weights, average_down
+from skin_lesion.modeling.weights import load_pretrained
 from skin_lesion.settings import BackboneConfig
 
 from .networks import blobs, outputs, unlike_its_beginning

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import MakeData
-from .test_backbones import published_weights
+from .published_weights import published_weights
 
 ROOT = Path(__file__).parents[3]
 # Whatever makes up the state of a training is switched on: weights behind an average, accumulators

@@ -28,7 +28,7 @@ from skin_lesion.modeling.train import (
 from skin_lesion.settings import AugmentConfig, BackboneConfig, FinetuneConfig, WarmupConfig
 
 from .conftest import MakeData
-from .test_backbones import published_weights
+from .published_weights import published_weights
 
 TINY = {"name": "mobilenet", "feature_layer": "conv_pw_2_relu"}
 SCRATCH = BackboneConfig(weights="none", batchnorm_momentum=0.8, **TINY)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from pipelines.tuning import TuneRequest, run_tuning
-from skin_lesion.modeling.backbones import WeightsError
+from skin_lesion.modeling.weights import WeightsError
 
 ROOT = Path(__file__).resolve().parents[3]
 
