@@ -184,7 +184,10 @@ def test_configurations_that_say_they_share_a_recipe_do() -> None:
     (single, four_views), (members, one_view) = (
         recipe_of(name) for name in ("ham10000_cpu.yaml", "ham10000_ensemble.yaml")
     )
+    sizes = [found["parameters"].pop("image_size") for found in (single, members)]
     assert single == members
+    # Said at the head of the ensemble's, too.
+    assert sizes == [[150, 200], [112, 150]]
     # Said at the head of the ensemble's: five networks on four views each would be twenty passes.
     assert (four_views, one_view) == ({"views": "all"}, {})
 
