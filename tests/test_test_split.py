@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from steps._caching import _closure, _imported_names
+from steps._caching import _closure, _imported_names, _read
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(
@@ -114,9 +114,8 @@ def forbidden(reached: set[str]) -> set[str]:
 
 def reached_by(*names: str) -> set[str]:
     """Files of the library that these modules of it import, directly or not, themselves included."""
-    return {
-        path for path, _ in _closure(tuple(n.removeprefix("skin_lesion.") for n in names), ROOT)
-    }
+    below = tuple(name.removeprefix("skin_lesion.") for name in names)
+    return {path for path, _ in _closure(below, _read(ROOT))}
 
 
 def reached_from(program: Path) -> set[str]:

@@ -180,7 +180,7 @@ def test_a_failed_run_is_gone_on_with(failed: Any) -> None:
     assert run.status == ExecutionStatus.COMPLETED
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive  # what it goes on by is tried above, for a run that failed
 def test_a_re_run_that_died_in_the_second_phase_is_gone_on_with_by_naming_that_phase(
     first: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,10 @@ Trained = Callable[[str, str], Arrays]
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", params=["tensorflow", "jax"])
+# On JAX it is Keras that shares the batch, as it does in the test of two processes.
+@pytest.fixture(
+    scope="module", params=["tensorflow", pytest.param("jax", marks=pytest.mark.exhaustive)]
+)
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
