@@ -202,6 +202,12 @@ def test_a_training_that_was_cut_off_goes_on_and_the_look_is_kept_before_there_a
     assert len(again["looks"]) == 2
 
 
+def ledgers(folder: Path) -> tuple[LookLedger, LookLedger]:
+    """That of a borrowed machine, and that at home."""
+    borrowed, home = (f"sqlite:///{folder / name}.db" for name in ("borrowed", "home"))
+    return LookLedger.open(borrowed), LookLedger.open(home)
+
+
 def result_of(ledger: LookLedger, path: Path) -> list[dict[str, Any]]:
     """What a borrowed machine brings home, as JSON reads it."""
     path.write_text(json.dumps({"from_scratch": {"looks": [stored(row) for row in ledger.rows()]}}))
@@ -214,9 +220,7 @@ def test_a_look_on_a_borrowed_machine_is_entered_at_home_and_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     enter = importlib.import_module("enter_looks")
-    borrowed, home = (
-        LookLedger.open(f"sqlite:///{tmp_path / name}.db") for name in ("borrowed", "home")
-    )
+    borrowed, home = ledgers(tmp_path)
     borrowed.record(make_look("b"))
     borrowed.record(make_look("c"))
     home.record(make_look("a"))
@@ -261,9 +265,7 @@ def test_a_look_that_was_changed_on_its_way_is_not_entered(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     enter = importlib.import_module("enter_looks")
-    borrowed, home = (
-        LookLedger.open(f"sqlite:///{tmp_path / name}.db") for name in ("borrowed", "home")
-    )
+    borrowed, home = ledgers(tmp_path)
     borrowed.record(make_look())
     (row,) = result_of(borrowed, tmp_path / "gpu.json")
     changed = {"from_scratch": {"looks": [row | {"images": row["images"] + 1}]}}
